@@ -1,0 +1,175 @@
+//! Typed configuration: what the operator wrote, checked, with defaults.
+//!
+//! The names, groups, defaults and meanings of Neutron's own options are
+//! Neutron's; ours live in `[metadatad]`.
+
+pub mod oslo;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything `metadatad run` needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    pub state_path: PathBuf,
+    pub debug: bool,
+    pub datapath: DatapathConfig,
+    pub namespaces: NamespacesConfig,
+    pub worker: WorkerConfig,
+    pub proxy: ProxyConfig,
+    pub agent: AgentConfig,
+    pub nova: NovaConfig,
+    pub api: ApiConfig,
+    pub admin: AdminConfig,
+}
+
+/// What the programs in the kernel are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatapathConfig {
+    /// `[metadatad] bpffs`: directory of the pins, below a bpffs mount.
+    pub bpffs: PathBuf,
+    /// `metadata_port`: the proxy port.
+    pub proxy_port: u16,
+    /// `metadata_access_mark`: low 16 bits of the skb mark.
+    pub access_mark: u16,
+    /// `[metadatad] datapath_log`: a log line for each verdict.
+    pub log_verdicts: bool,
+}
+
+/// Which namespaces are served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespacesConfig {
+    /// `[metadatad] netns_dir`.
+    pub netns_dir: PathBuf,
+    /// `[metadatad] namespaces`: globs over names in `netns_dir`.
+    pub globs: Vec<String>,
+}
+
+/// The unprivileged process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerConfig {
+    /// `metadata_proxy_user`: name or uid; `nobody` when empty.
+    pub user: String,
+    /// `metadata_proxy_group`: name or gid; the user's own group when empty.
+    pub group: String,
+    /// `metadata_workers`: threads that serve requests.
+    pub threads: usize,
+    /// `metadata_backlog`: connections that wait to be accepted, per listener.
+    pub backlog: u32,
+}
+
+/// What a guest may do to the proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyConfig {
+    pub upstream: ProxyUpstream,
+    /// `[metadata_haproxy] timeout_*`.
+    pub timeouts: ProxyTimeouts,
+    /// `[metadatad] max_head_size`: bytes of request line and headers; 431 above.
+    pub max_head_size: usize,
+    /// `[metadatad] max_body_size`: bytes; 413 above.
+    pub max_body_size: u64,
+    /// `[metadatad] max_connections_per_guest`: 503 above.
+    pub max_connections_per_guest: usize,
+    /// `[metadatad] access_log`.
+    pub access_log: bool,
+}
+
+/// `[metadatad] proxy_upstream`: who answers the proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProxyUpstream {
+    /// Our agent, called in-process.
+    Agent,
+    /// `unix:PATH`: another agent, for example neutron-metadata-agent.
+    Unix(PathBuf),
+}
+
+/// `[metadata_haproxy]`, in haproxy's terms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyTimeouts {
+    pub connect: Duration,
+    /// Longest silence of a guest while it sends or receives a body.
+    pub client: Duration,
+    /// Longest wait for the upstream.
+    pub server: Duration,
+    /// Longest time for a whole request head.
+    pub http_request: Duration,
+    /// Longest idle time between two requests.
+    pub http_keep_alive: Duration,
+}
+
+/// The agent and its door.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentConfig {
+    /// `metadata_proxy_socket`.
+    pub socket: PathBuf,
+    /// `metadata_proxy_socket_mode`, deduced when the option says so.
+    pub socket_mode: u32,
+    /// `[metadatad] resolver`.
+    pub resolver: ResolverKind,
+    /// `[metadatad] inventory`.
+    pub inventory: Option<PathBuf>,
+}
+
+/// `[metadatad] resolver`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResolverKind {
+    Inventory,
+}
+
+/// The upstream nova-api-metadata.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NovaConfig {
+    pub protocol: NovaProtocol,
+    /// `nova_metadata_host`: a name or an address, without brackets.
+    pub host: String,
+    pub port: u16,
+    /// `nova_metadata_insecure`: do not verify the certificate.
+    pub insecure: bool,
+    /// `auth_ca_cert`.
+    pub ca_cert: Option<PathBuf>,
+    /// `nova_client_cert` and `nova_client_priv_key`, when both are set.
+    pub client_identity: Option<ClientIdentity>,
+    /// `metadata_proxy_shared_secret`.
+    pub shared_secret: String,
+    /// Whole request, below the 32 s of the guest's proxy.
+    pub deadline: Duration,
+}
+
+/// Paths of a client certificate and its key, PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientIdentity {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// `nova_metadata_protocol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NovaProtocol {
+    Http,
+    Https,
+}
+
+/// The embedded nova-api-metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiConfig {
+    /// `[metadatad] embedded_api`: serve it inside `run` as well, at
+    /// `nova_metadata_host:nova_metadata_port`.
+    pub embedded: bool,
+    /// `dhcp_domain`: appended to an instance's hostname when it has none.
+    pub dhcp_domain: String,
+    /// Directory of the passwords that guests posted, one file an instance.
+    pub password_dir: PathBuf,
+}
+
+/// Where operators ask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminConfig {
+    /// `[metadatad] admin_socket`.
+    pub socket: PathBuf,
+    /// `[metadatad] metrics_listen`; off by default.
+    pub metrics_listen: Option<SocketAddr>,
+}

@@ -1,0 +1,21 @@
+//! The metadatad daemon, by the way a request takes through it:
+//! [`datapath`] → [`proxy`] → [`agent`] → [`nova`]. See ARCHITECTURE.md.
+
+pub mod admin;
+pub mod agent;
+pub mod api;
+pub mod app;
+pub mod body;
+pub mod cli;
+pub mod config;
+pub mod datapath;
+pub mod identity;
+pub mod inventory;
+pub mod logging;
+pub mod metrics;
+pub mod namespaces;
+pub mod netns;
+pub mod nova;
+pub mod proxy;
+pub mod resolver;
+pub mod supervisor;
