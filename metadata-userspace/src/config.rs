@@ -119,8 +119,23 @@ pub enum ResolverKind {
     Inventory,
 }
 
-/// The upstream nova-api-metadata.
+/// A configured secret: compared and used, never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_empty() {
+            "(empty)"
+        } else {
+            "(hidden)"
+        })
+    }
+}
+
+/// The upstream nova-api-metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NovaConfig {
     pub protocol: NovaProtocol,
     /// `nova_metadata_host`: a name or an address, without brackets.
@@ -133,7 +148,7 @@ pub struct NovaConfig {
     /// `nova_client_cert` and `nova_client_priv_key`, when both are set.
     pub client_identity: Option<ClientIdentity>,
     /// `metadata_proxy_shared_secret`.
-    pub shared_secret: String,
+    pub shared_secret: Secret,
     /// Whole request, below the 32 s of the guest's proxy.
     pub deadline: Duration,
 }
