@@ -18,4 +18,5 @@ pub mod netns;
 pub mod nova;
 pub mod proxy;
 pub mod resolver;
+pub mod signature;
 pub mod supervisor;
