@@ -1,6 +1,8 @@
 //! The signature that lets Nova trust an `X-Instance-ID`: what the agent writes
 //! and the embedded API checks.
 
+use std::fmt::{self, Write};
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -11,7 +13,13 @@ pub fn sign(secret: &[u8], instance_id: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret)
         .unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));
     mac.update(instance_id.as_bytes());
-    format!("{:x}", mac.finalize().into_bytes())
+    mac.finalize()
+        .into_bytes()
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            let _: fmt::Result = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 /// Whether `signature` is what [`sign`] gives. The time this takes says nothing
