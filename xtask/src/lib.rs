@@ -1,1 +1,14 @@
+//! What `cargo xtask` does, and the laboratory of namespaces that its
+//! demonstration shares with the test suites.
 
+pub mod build_and_load;
+pub mod cli;
+pub mod daemon_build;
+pub mod lab;
+pub mod lint;
+pub mod packages;
+pub mod privilege;
+pub mod process;
+pub mod progress;
+pub mod repository;
+pub mod test;

@@ -1,1 +1,7 @@
-fn main() {}
+//! `cargo xtask`: the commands of this repository.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xtask::cli::main()
+}

@@ -1,0 +1,61 @@
+//! The command line of `cargo xtask`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{build_and_load, lint, test};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The commands of this repository"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build, then run metadatad, or show it in a laboratory of namespaces
+    ///
+    /// With `-- --config-file FILE`, runs metadatad with that configuration until
+    /// Ctrl-C.
+    ///
+    /// With nothing, makes a laboratory: a router's namespace, a guest `c1` behind
+    /// it at 17.17.17.5, and metadatad with its embedded API. Shows the way of a
+    /// request from c1, stays until Ctrl-C, and removes all of it.
+    ///
+    /// On a host that has /etc/neutron, it asks which of the two: it never steers
+    /// the host's own routers unasked.
+    BuildAndLoad(build_and_load::Arguments),
+    /// Build, then run every test as root
+    Test(test::Arguments),
+    /// Check the formatting, and run clippy with warnings as errors
+    Lint,
+}
+
+/// Runs what the command line asks for; without a subcommand, lists them.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        None => list_commands(),
+        Some(Command::BuildAndLoad(arguments)) => build_and_load::run(&arguments),
+        Some(Command::Test(arguments)) => test::run(&arguments),
+        Some(Command::Lint) => lint::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list_commands() -> Result<()> {
+    Ok(Arguments::command().print_help()?)
+}

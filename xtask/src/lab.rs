@@ -1,0 +1,13 @@
+//! A laboratory of network namespaces: routers as Neutron makes them, guests
+//! behind them, and the programs around. Whatever is made here is removed when
+//! its owner is dropped, on a panic too. Needs root.
+
+pub mod daemon;
+pub mod guest;
+pub mod haproxy;
+pub mod http;
+pub mod inventory;
+pub mod namespace;
+pub mod router;
+pub mod unique;
+pub mod wait;

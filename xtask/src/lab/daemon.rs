@@ -1,0 +1,394 @@
+//! A metadatad of our own: configured in a temporary directory, beside any
+//! other on the machine, and removed with every trace.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{unique, wait};
+use crate::process;
+
+const READY_LIMIT: Duration = Duration::from_secs(20);
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// What a daemon is to be told.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The executable `metadatad`.
+    pub binary: PathBuf,
+    /// Globs over the names of namespaces.
+    pub namespaces: Vec<String>,
+    /// The inventory file's text.
+    pub inventory: String,
+    /// Directory of the pins.
+    pub bpffs: PathBuf,
+    /// Where the daemon's own directory is made.
+    pub parent: PathBuf,
+    /// Further options of `[DEFAULT]`.
+    pub default_options: Vec<(String, String)>,
+    /// Further options of `[metadatad]`.
+    pub options: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// A daemon for these namespaces with the embedded API.
+    ///
+    /// # Errors
+    /// When the kernel gives no random names.
+    pub fn new(binary: impl Into<PathBuf>, namespaces: &[&str], inventory: String) -> Result<Self> {
+        Ok(Self {
+            binary: binary.into(),
+            namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
+            inventory,
+            bpffs: format!("/sys/fs/bpf/metadatad-test-{}", unique::tag()?).into(),
+            parent: std::env::temp_dir(),
+            default_options: Vec::new(),
+            options: Vec::new(),
+        })
+    }
+
+    /// With an option of `[metadatad]`.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        self.options.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With an option of `[DEFAULT]`.
+    #[must_use]
+    pub fn default_option(mut self, name: &str, value: &str) -> Self {
+        self.default_options
+            .push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn config(&self, directory: &Path) -> Result<String> {
+        let here = directory.display();
+        let mut text = format!(
+            "[DEFAULT]\n\
+             state_path = {here}/state\n\
+             metadata_proxy_socket = {here}/metadata_proxy\n\
+             metadata_proxy_shared_secret = {}\n\
+             nova_metadata_host = 127.0.0.1\n\
+             nova_metadata_port = {}\n",
+            unique::uuid()?,
+            unique::loopback_port()?,
+        );
+        text.extend(lines(&self.default_options));
+        text += &format!(
+            "[metadatad]\n\
+             resolver = inventory\n\
+             inventory = {here}/inventory.toml\n\
+             embedded_api = true\n\
+             namespaces = {}\n\
+             bpffs = {}\n\
+             admin_socket = {here}/admin.sock\n",
+            self.namespaces.join(","),
+            self.bpffs.display(),
+        );
+        text.extend(lines(&self.options));
+        Ok(text)
+    }
+}
+
+fn lines(options: &[(String, String)]) -> impl Iterator<Item = String> {
+    options
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}\n"))
+}
+
+/// A running metadatad.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    setup: Setup,
+    directory: TempDir,
+}
+
+impl Daemon {
+    /// Starts a daemon and waits until it answers on its admin socket.
+    ///
+    /// # Errors
+    /// When it ends or does not answer; its log goes to standard error.
+    pub fn start(setup: Setup) -> Result<Self> {
+        let directory = tempfile::Builder::new()
+            .prefix("metadatad-")
+            .tempdir_in(&setup.parent)?;
+        // The worker is nobody, and it has a state directory in here.
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
+        fs::write(directory.path().join("inventory.toml"), &setup.inventory)?;
+        let config = directory.path().join("metadatad.conf");
+        fs::write(&config, setup.config(directory.path())?)?;
+        let child = spawn(&setup.binary, &config, directory.path())?;
+        let mut daemon = Self {
+            child,
+            setup,
+            directory,
+        };
+        if let Err(error) = daemon.wait_ready() {
+            daemon.print_log();
+            return Err(error);
+        }
+        Ok(daemon)
+    }
+
+    /// Starts a daemon and waits until it serves all of these namespaces.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn serving(setup: Setup, namespaces: &[&str]) -> Result<Self> {
+        let mut daemon = Self::start(setup)?;
+        for namespace in namespaces {
+            daemon.wait_serving(namespace)?;
+        }
+        Ok(daemon)
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.setup.binary
+    }
+
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.path("metadatad.conf")
+    }
+
+    #[must_use]
+    pub fn agent_socket(&self) -> PathBuf {
+        self.path("metadata_proxy")
+    }
+
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.path("admin.sock")
+    }
+
+    #[must_use]
+    pub fn bpffs(&self) -> &Path {
+        &self.setup.bpffs
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// What it logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read(self.path("log")).map_or_else(
+            |error| format!("(no log: {error})"),
+            |log| String::from_utf8_lossy(&log).into_owned(),
+        )
+    }
+
+    /// A command of the same binary for the same configuration.
+    #[must_use]
+    pub fn command(&self, subcommand: &str) -> Command {
+        let mut command = Command::new(&self.setup.binary);
+        command.args([subcommand, "--config-file"]);
+        command.arg(self.config_file());
+        command
+    }
+
+    /// What `metadatad status --json` says.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub fn status(&self) -> Result<Value> {
+        let text = process::read(self.command("status").arg("--json"))?;
+        serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))
+    }
+
+    /// The process that serves requests.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub fn worker_pid(&self) -> Result<u32> {
+        let status = self.status()?;
+        let pid = status.pointer("/worker/pid").and_then(Value::as_u64);
+        let pid = pid.with_context(|| format!("no worker in {status}"))?;
+        Ok(pid.try_into()?)
+    }
+
+    /// The state of a namespace, `None` when the daemon does not know it.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub fn namespace(&self, name: &str) -> Result<Option<Value>> {
+        let status = self.status()?;
+        let namespaces = status.get("namespaces").and_then(Value::as_array);
+        Ok(namespaces
+            .with_context(|| format!("no namespaces in {status}"))?
+            .iter()
+            .find(|namespace| namespace.get("name").and_then(Value::as_str) == Some(name))
+            .cloned())
+    }
+
+    /// Waits until guests behind every `qr-` interface of a namespace are
+    /// served.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub fn wait_serving(&mut self, namespace: &str) -> Result<()> {
+        self.wait(&format!("{namespace} is served"), |daemon| {
+            let state = daemon.namespace(namespace)?;
+            Ok(state.is_some_and(|state| is_serving(&state)))
+        })
+    }
+
+    /// Waits for anything that a running daemon should come to.
+    ///
+    /// # Errors
+    /// When that takes too long, or the daemon ends.
+    pub fn wait(
+        &mut self,
+        what: &str,
+        mut condition: impl FnMut(&Self) -> Result<bool>,
+    ) -> Result<()> {
+        wait::until(what, READY_LIMIT, || {
+            self.check_running()?;
+            condition(self)
+        })
+    }
+
+    /// # Errors
+    /// When the daemon ended.
+    pub fn check_running(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("metadatad ended: {status}"),
+            None => Ok(()),
+        }
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        self.wait("metadatad answers on its admin socket", |daemon| {
+            Ok(daemon.admin_socket().exists() && daemon.status().is_ok())
+        })
+    }
+
+    /// Asks it to end, as an init system does, and waits for it. The datapath
+    /// stays, as it would between two versions.
+    ///
+    /// # Errors
+    /// When it does not end in time; it is killed then.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.signal(Signal::SIGTERM)?;
+        let mut ended = None;
+        let waited = wait::until("metadatad ends on SIGTERM", STOP_LIMIT, || {
+            ended = self.child.try_wait()?;
+            Ok(ended.is_some())
+        });
+        match ended {
+            Some(status) => Ok(status),
+            None => {
+                self.child.kill()?;
+                self.child.wait()?;
+                Err(waited.err().context("metadatad was killed")?)
+            }
+        }
+    }
+
+    /// Starts it again with the same configuration and state.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn start_again(&mut self) -> Result<()> {
+        let config = self.config_file();
+        self.child = spawn(&self.setup.binary, &config, self.directory.path())?;
+        self.wait_ready()
+    }
+
+    /// Sends a signal to the daemon's first process.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        send(self.pid(), signal)
+    }
+
+    fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn print_log(&self) {
+        eprintln!("--- log of metadatad:\n{}---", self.log());
+    }
+}
+
+/// Sends a signal to a process.
+///
+/// # Errors
+/// When there is no such process.
+pub fn send(pid: u32, signal: Signal) -> Result<()> {
+    kill(Pid::from_raw(pid.try_into()?), signal).with_context(|| format!("no process {pid}"))
+}
+
+fn spawn(binary: &Path, config: &Path, directory: &Path) -> Result<Child> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("log"))?;
+    let mut command = Command::new(binary);
+    command.args(["run", "--config-file"]).arg(config);
+    command.stdin(Stdio::null());
+    command.stdout(log.try_clone()?).stderr(log);
+    // Ctrl-C is for us, who then stop it in good order ...
+    command.process_group(0);
+    // ... and should we be killed, it must not stay alone.
+    // SAFETY: prctl is async-signal-safe and nothing else happens after fork.
+    unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGTERM)?)) };
+    command
+        .spawn()
+        .with_context(|| format!("cannot start {}", binary.display()))
+}
+
+fn is_serving(namespace: &Value) -> bool {
+    let interfaces = namespace.get("interfaces").and_then(Value::as_array);
+    namespace.get("state").and_then(Value::as_str) == Some("serving")
+        && interfaces.is_some_and(|interfaces| {
+            !interfaces.is_empty()
+                && interfaces
+                    .iter()
+                    .all(|interface| interface.get("steered") == Some(&Value::Bool(true)))
+        })
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.print_log();
+        }
+        if self.is_running()
+            && let Err(error) = self.stop()
+        {
+            eprintln!("warning: {error:#}");
+        }
+        if !self.setup.bpffs.exists() {
+            return;
+        }
+        if let Err(error) = process::read(&mut self.command("unload")) {
+            eprintln!("warning: metadatad unload: {error:#}");
+        }
+        if self.setup.bpffs.exists()
+            && let Err(error) = fs::remove_dir_all(&self.setup.bpffs)
+        {
+            eprintln!("warning: {}: {error}", self.setup.bpffs.display());
+        }
+    }
+}

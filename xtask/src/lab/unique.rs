@@ -1,0 +1,40 @@
+//! Names that no other test on this machine uses.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::{Context, Result, bail};
+
+/// A random UUID, from the kernel.
+///
+/// # Errors
+/// When `/proc` is not mounted.
+pub fn uuid() -> Result<String> {
+    let path = "/proc/sys/kernel/random/uuid";
+    let uuid = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    Ok(uuid.trim_end().to_owned())
+}
+
+/// Eight random hexadecimal digits.
+///
+/// # Errors
+/// As [`uuid`].
+pub fn tag() -> Result<String> {
+    Ok(uuid()?.chars().take(8).collect())
+}
+
+/// A loopback TCP port that nobody listens on. It is below the range from which
+/// the kernel takes ports for outgoing connections, so it stays free.
+///
+/// # Errors
+/// When no port of a hundred is free.
+pub fn loopback_port() -> Result<u16> {
+    for _ in 0..100 {
+        let random = u16::from_str_radix(&uuid()?.chars().take(4).collect::<String>(), 16)?;
+        let port = 20_000 + random % 12_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port on 127.0.0.1 between 20000 and 32000")
+}

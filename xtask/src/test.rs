@@ -1,0 +1,74 @@
+//! `cargo xtask test`: every test of the workspace.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::progress::Progress;
+use crate::{daemon_build, packages, privilege, process, repository};
+
+/// Options of `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Run only what these select, for example `--test hotplug` or `-- --nocapture`
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS OF CARGO TEST"
+    )]
+    cargo_test: Vec<String>,
+}
+
+/// Installs what the suites need, builds, and runs them as root.
+///
+/// # Errors
+/// When something cannot be installed or built, or a test fails.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let mut progress = Progress::new(4);
+    progress.step("looking for the Debian packages that the suites use");
+    packages::install(packages::DEMONSTRATION)?;
+    packages::install(packages::TESTS)?;
+    packages::unpack(packages::CLOUD_INIT)?;
+    progress.step("building the eBPF object");
+    daemon_build::ebpf_object()?;
+    progress.step("building the tests");
+    let mut selections = vec![arguments.cargo_test.clone()];
+    if arguments.cargo_test.is_empty() {
+        // Only the library: the programs are built for another machine.
+        selections.push(
+            ["--package", "metadata-ebpf", "--lib"]
+                .map(str::to_owned)
+                .into(),
+        );
+    }
+    for selection in &selections {
+        process::run(cargo_test("--no-run")?.args(selection))?;
+    }
+    progress.step("running the tests");
+    let mut failure = None;
+    for selection in &selections {
+        failure = process::run(cargo_test("--no-fail-fast")?.args(selection))
+            .err()
+            .or(failure);
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+/// Cargo runs as the user and what it built as root, so that nothing of root's
+/// is left in `target`.
+fn cargo_test(option: &str) -> Result<Command> {
+    let mut command = repository::cargo();
+    if !privilege::is_root() {
+        let Some(sudo) = privilege::sudo() else {
+            bail!(
+                "the suites make namespaces and load programs: run this as root, or install sudo"
+            );
+        };
+        command.args([
+            "--config",
+            &format!("target.'cfg(all())'.runner = '{sudo}'"),
+        ]);
+    }
+    command.args(["test", option]);
+    Ok(command)
+}
