@@ -3,7 +3,25 @@
 //! The names, groups, defaults and meanings of Neutron's own options are
 //! Neutron's; ours live in `[metadatad]`.
 
+mod account;
+mod error;
+mod load;
+mod option;
+pub mod options;
 pub mod oslo;
+mod reader;
+mod types;
+mod unknown;
+mod unused;
+
+#[cfg(test)]
+mod tests;
+
+pub use account::{Account, AccountError};
+pub use error::{ConfigError, ConfigErrors};
+pub use load::ConfigSources;
+pub use option::{AnyOption, Spec};
+pub use oslo::ConfigSource;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +42,25 @@ pub struct Config {
     pub nova: NovaConfig,
     pub api: ApiConfig,
     pub admin: AdminConfig,
+    /// What an operator should know about options that are set: not used, or
+    /// under an old name.
+    pub notes: Vec<Note>,
+}
+
+/// A remark on one option.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// `FILE:LINE`.
+    pub place: String,
+    /// `[group] name`.
+    pub option: String,
+    pub text: String,
+}
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: {}", self.place, self.option, self.text)
+    }
 }
 
 /// What the programs in the kernel are told.
@@ -55,7 +92,7 @@ pub struct WorkerConfig {
     pub user: String,
     /// `metadata_proxy_group`: name or gid; the user's own group when empty.
     pub group: String,
-    /// `metadata_workers`: threads that serve requests.
+    /// `metadata_workers`: threads that serve requests; 1 or more.
     pub threads: usize,
     /// `metadata_backlog`: connections that wait to be accepted, per listener.
     pub backlog: u32,
@@ -78,9 +115,10 @@ pub struct ProxyConfig {
 }
 
 /// `[metadatad] proxy_upstream`: who answers the proxy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProxyUpstream {
     /// Our agent, called in-process.
+    #[default]
     Agent,
     /// `unix:PATH`: another agent, for example neutron-metadata-agent.
     Unix(PathBuf),
@@ -103,6 +141,9 @@ pub struct ProxyTimeouts {
 /// The agent and its door.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentConfig {
+    /// Not when `proxy_upstream` is `metadata_proxy_socket` itself: then
+    /// another agent serves that socket.
+    pub enabled: bool,
     /// `metadata_proxy_socket`.
     pub socket: PathBuf,
     /// `metadata_proxy_socket_mode`, deduced when the option says so.
@@ -114,13 +155,24 @@ pub struct AgentConfig {
 }
 
 /// `[metadatad] resolver`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResolverKind {
+    #[default]
     Inventory,
 }
 
+/// `metadata_proxy_socket_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum SocketMode {
+    #[default]
+    Deduce,
+    User,
+    Group,
+    All,
+}
+
 /// A configured secret: compared and used, never printed.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
 
@@ -149,7 +201,8 @@ pub struct NovaConfig {
     pub client_identity: Option<ClientIdentity>,
     /// `metadata_proxy_shared_secret`.
     pub shared_secret: Secret,
-    /// Whole request, below the 32 s of the guest's proxy.
+    /// Whole request: `[metadatad] nova_timeout`, below the proxy's own
+    /// `timeout_server`.
     pub deadline: Duration,
 }
 
@@ -161,9 +214,10 @@ pub struct ClientIdentity {
 }
 
 /// `nova_metadata_protocol`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NovaProtocol {
+    #[default]
     Http,
     Https,
 }
@@ -174,9 +228,10 @@ pub struct ApiConfig {
     /// `[metadatad] embedded_api`: serve it inside `run` as well, at
     /// `nova_metadata_host:nova_metadata_port`.
     pub embedded: bool,
-    /// `dhcp_domain`: appended to an instance's hostname when it has none.
+    /// `[metadatad] dhcp_domain`: appended to an instance's hostname when it has none.
     pub dhcp_domain: String,
-    /// Directory of the passwords that guests posted, one file an instance.
+    /// `[metadatad] password_dir`: the passwords that guests posted, one file
+    /// an instance.
     pub password_dir: PathBuf,
 }
 

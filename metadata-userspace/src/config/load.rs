@@ -1,0 +1,212 @@
+//! From the files to a [`Config`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::account::socket_mode;
+use super::error::{ConfigError, ConfigErrors};
+use super::option::Opt;
+use super::options as table;
+use super::oslo::{ConfigSource, Settings};
+use super::reader::Reader;
+use super::types::Integer;
+use super::{
+    AdminConfig, AgentConfig, ApiConfig, ClientIdentity, Config, DatapathConfig, NamespacesConfig,
+    Note, NovaConfig, ProxyConfig, ProxyTimeouts, ProxyUpstream, WorkerConfig, unknown, unused,
+};
+
+/// More threads than this would wait for each other more than they serve.
+const MOST_THREADS: usize = 8;
+
+/// What the command line says about the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigSources {
+    /// Later ones win. None: what Neutron's services read by default.
+    pub from: Vec<ConfigSource>,
+    /// Takes the place of `[metadatad] inventory`.
+    pub inventory: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads, checks and completes the configuration.
+    ///
+    /// # Errors
+    /// Every fault there is, each with its place and what is allowed.
+    pub fn load(sources: &ConfigSources) -> Result<Self, ConfigErrors> {
+        let from = match sources.from.as_slice() {
+            [] => ConfigSource::defaults(),
+            named => named.to_vec(),
+        };
+        let (settings, unreadable) = Settings::read(&from);
+        let mut errors: Vec<_> = unreadable
+            .into_iter()
+            .map(|one| ConfigError {
+                place: Some(one.place),
+                option: None,
+                problem: one.problem,
+            })
+            .collect();
+        errors.extend(unknown::errors(&settings));
+        let mut reader = Reader::new(&settings, errors);
+        let config = Self::read(&mut reader, sources.inventory.clone());
+        let mut errors = reader.into_errors();
+        // What is missing comes last: it has no place.
+        errors.sort_by_key(|error| match &error.place {
+            Some(place) => (false, settings.position(place)),
+            None => (true, (0, None)),
+        });
+        if errors.is_empty() {
+            Ok(Self {
+                notes: notes(&settings),
+                ..config
+            })
+        } else {
+            Err(ConfigErrors(errors))
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>, inventory: Option<PathBuf>) -> Self {
+        let worker = worker(reader);
+        let proxy = proxy(reader);
+        let nova = nova(reader, proxy.timeouts.server);
+        Self {
+            state_path: reader.read(&table::STATE_PATH),
+            debug: reader.read(&table::DEBUG),
+            datapath: DatapathConfig {
+                bpffs: reader.read(&table::BPFFS),
+                proxy_port: reader.read(&table::METADATA_PORT),
+                access_mark: reader.read(&table::METADATA_ACCESS_MARK),
+                log_verdicts: reader.read(&table::DATAPATH_LOG),
+            },
+            namespaces: NamespacesConfig {
+                netns_dir: reader.read(&table::NETNS_DIR),
+                globs: reader.read(&table::NAMESPACES),
+            },
+            agent: agent(reader, &worker, &proxy.upstream, inventory),
+            worker,
+            proxy,
+            nova,
+            api: ApiConfig {
+                embedded: reader.read(&table::EMBEDDED_API),
+                dhcp_domain: reader.read(&table::DHCP_DOMAIN),
+                password_dir: reader.read(&table::PASSWORD_DIR),
+            },
+            admin: AdminConfig {
+                socket: reader.read(&table::ADMIN_SOCKET),
+                metrics_listen: reader.read(&table::METRICS_LISTEN),
+            },
+            notes: Vec::new(),
+        }
+    }
+}
+
+fn worker(reader: &mut Reader<'_>) -> WorkerConfig {
+    let threads = match reader.read(&table::METADATA_WORKERS) {
+        Some(wanted) => size(wanted).max(1),
+        None => std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(MOST_THREADS)),
+    };
+    WorkerConfig {
+        user: reader.read(&table::METADATA_PROXY_USER),
+        group: reader.read(&table::METADATA_PROXY_GROUP),
+        threads,
+        backlog: u32::try_from(reader.read(&table::METADATA_BACKLOG)).unwrap_or(u32::MAX),
+    }
+}
+
+fn proxy(reader: &mut Reader<'_>) -> ProxyConfig {
+    ProxyConfig {
+        upstream: reader.read(&table::PROXY_UPSTREAM),
+        timeouts: ProxyTimeouts {
+            connect: seconds(reader, &table::TIMEOUT_CONNECT),
+            client: seconds(reader, &table::TIMEOUT_CLIENT),
+            server: seconds(reader, &table::TIMEOUT_SERVER),
+            http_request: seconds(reader, &table::TIMEOUT_HTTP_REQUEST),
+            http_keep_alive: seconds(reader, &table::TIMEOUT_HTTP_KEEP_ALIVE),
+        },
+        max_head_size: size(reader.read(&table::MAX_HEAD_SIZE)),
+        max_body_size: reader.read(&table::MAX_BODY_SIZE),
+        max_connections_per_guest: size(reader.read(&table::MAX_CONNECTIONS_PER_GUEST)),
+        access_log: reader.read(&table::ACCESS_LOG),
+    }
+}
+
+fn agent(
+    reader: &mut Reader<'_>,
+    worker: &WorkerConfig,
+    upstream: &ProxyUpstream,
+    inventory: Option<PathBuf>,
+) -> AgentConfig {
+    let socket = reader.read(&table::METADATA_PROXY_SOCKET);
+    let mode = reader.read(&table::METADATA_PROXY_SOCKET_MODE);
+    let configured = reader.read(&table::INVENTORY);
+    let inventory = inventory.or(configured);
+    let enabled = !matches!(upstream, ProxyUpstream::Unix(path) if *path == socket);
+    let embedded_api = reader.read(&table::EMBEDDED_API);
+    let needed_by = match (enabled, embedded_api) {
+        _ if inventory.is_some() => None,
+        (true, _) => Some("the inventory resolver has no instances"),
+        (false, true) => Some("the embedded API has no instances"),
+        (false, false) => None,
+    };
+    if let Some(consequence) = needed_by {
+        let problem =
+            format!("must be set: without it {consequence}; name a TOML file of instances");
+        reader.reject(&table::INVENTORY.spec, problem);
+    }
+    AgentConfig {
+        enabled,
+        socket,
+        socket_mode: socket_mode(mode, &worker.user, &worker.group),
+        resolver: reader.read(&table::RESOLVER),
+        inventory,
+    }
+}
+
+fn nova(reader: &mut Reader<'_>, guest_waits: Duration) -> NovaConfig {
+    let cert = reader.read(&table::NOVA_CLIENT_CERT);
+    let key = reader.read(&table::NOVA_CLIENT_PRIV_KEY);
+    NovaConfig {
+        protocol: reader.read(&table::NOVA_METADATA_PROTOCOL),
+        host: reader.read(&table::NOVA_METADATA_HOST),
+        port: reader.read(&table::NOVA_METADATA_PORT),
+        insecure: reader.read(&table::NOVA_METADATA_INSECURE),
+        ca_cert: reader.read(&table::AUTH_CA_CERT),
+        // Neutron uses neither without the other.
+        client_identity: cert
+            .zip(key)
+            .map(|(cert, key)| ClientIdentity { cert, key }),
+        shared_secret: reader.read(&table::METADATA_PROXY_SHARED_SECRET),
+        deadline: deadline(reader, guest_waits),
+    }
+}
+
+/// Nova must have answered, or failed, while the proxy still waits.
+fn deadline(reader: &mut Reader<'_>, guest_waits: Duration) -> Duration {
+    let Some(wanted) = reader.read(&table::NOVA_TIMEOUT) else {
+        return guest_waits * 7 / 8;
+    };
+    let deadline = Duration::from_secs(wanted);
+    if deadline >= guest_waits && !guest_waits.is_zero() {
+        let problem = format!(
+            "{wanted} s must be fewer than the {} s of [metadata_haproxy] timeout_server, after \
+             which the proxy gives up",
+            guest_waits.as_secs()
+        );
+        reader.reject(&table::NOVA_TIMEOUT.spec, problem);
+    }
+    deadline
+}
+
+fn notes(settings: &Settings) -> Vec<Note> {
+    let mut notes = unknown::old_names(settings);
+    notes.extend(unused::notes(settings));
+    notes
+}
+
+fn seconds(reader: &mut Reader<'_>, option: &Opt<Integer>) -> Duration {
+    Duration::from_secs(reader.read(option))
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

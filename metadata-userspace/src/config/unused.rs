@@ -1,0 +1,213 @@
+//! Options of the hops that metadatad replaces, which it sees and does not
+//! use: an operator shall not have to find out alone.
+
+use super::Note;
+use super::oslo::{Setting, Settings};
+
+/// When a setting is worth a note.
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    Set,
+    /// Its default is off, and off is what happens.
+    On,
+}
+
+struct Unused {
+    group: &'static str,
+    names: &'static [&'static str],
+    when: When,
+    reason: &'static str,
+}
+
+/// Every option of the group.
+const ANY: &[&str] = &["*"];
+
+const NO_MESSAGE_BUS: &str =
+    "the inventory resolver knows every port by itself and asks no message bus";
+const NO_HEARTBEAT: &str = "the inventory resolver has no Neutron server to report to";
+const STDERR: &str = "metadatad logs to standard error; the service manager keeps the log";
+const NO_CHILDREN: &str = "metadatad runs no haproxy that would be started, watched or killed";
+const ROUTERS_ONLY: &str = "metadatad serves router namespaces";
+const NO_OVN: &str = "the inventory resolver asks no OVN or Open vSwitch database";
+const NO_PATH: &str = "metadatad steers in namespaces and adds no Open vSwitch flows";
+
+const TABLE: &[Unused] = &[
+    Unused {
+        group: "metadata_rate_limiting",
+        names: &["rate_limit_enabled"],
+        when: When::On,
+        reason: "requests are not limited by rate; max_connections_per_guest in [metadatad] \
+                 bounds what a guest can hold",
+    },
+    Unused {
+        group: "cache",
+        names: &["enabled"],
+        when: When::On,
+        reason: "the inventory is in memory already",
+    },
+    Unused {
+        group: "DEFAULT",
+        names: &[
+            "transport_url",
+            "rpc_response_timeout",
+            "rpc_response_max_timeout",
+        ],
+        when: When::Set,
+        reason: NO_MESSAGE_BUS,
+    },
+    Unused {
+        group: "oslo_messaging_rabbit",
+        names: ANY,
+        when: When::Set,
+        reason: NO_MESSAGE_BUS,
+    },
+    Unused {
+        group: "agent",
+        names: &["report_interval", "log_agent_heartbeats"],
+        when: When::Set,
+        reason: NO_HEARTBEAT,
+    },
+    Unused {
+        group: "DEFAULT",
+        names: &["host", "agent_down_time"],
+        when: When::Set,
+        reason: NO_HEARTBEAT,
+    },
+    Unused {
+        group: "DEFAULT",
+        names: &[
+            "log_file",
+            "logfile",
+            "log_dir",
+            "logdir",
+            "log_config_append",
+            "log_config",
+        ],
+        when: When::Set,
+        reason: STDERR,
+    },
+    Unused {
+        group: "DEFAULT",
+        names: &["use_syslog", "use_journal", "use_json", "watch_log_file"],
+        when: When::On,
+        reason: STDERR,
+    },
+    Unused {
+        group: "DEFAULT",
+        names: &["enable_metadata_proxy"],
+        when: When::On,
+        reason: "metadatad serves every namespace that [metadatad] namespaces names; the l3-agent \
+                 goes on running its own haproxy in each until this is False there",
+    },
+    Unused {
+        group: "DEFAULT",
+        names: &["external_ingress_mark", "agent_mode", "ha_vrrp_advert_int"],
+        when: When::Set,
+        reason: "it tells the l3-agent how to set up routers, which stays the l3-agent's work",
+    },
+    Unused {
+        group: "DEFAULT",
+        names: &[
+            "enable_isolated_metadata",
+            "force_metadata",
+            "enable_metadata_network",
+        ],
+        when: When::On,
+        reason: ROUTERS_ONLY,
+    },
+    Unused {
+        group: "DEFAULT",
+        names: &["external_pids"],
+        when: When::Set,
+        reason: NO_CHILDREN,
+    },
+    Unused {
+        group: "agent",
+        names: &[
+            "check_child_processes_interval",
+            "check_child_processes_action",
+            "kill_scripts_path",
+            "root_helper",
+            "root_helper_daemon",
+            "use_helper_for_ns_read",
+        ],
+        when: When::Set,
+        reason: NO_CHILDREN,
+    },
+    Unused {
+        group: "agent",
+        names: &["comment_iptables_rules"],
+        when: When::Set,
+        reason: "metadatad adds no iptables rule",
+    },
+    Unused {
+        group: "ovn",
+        names: &[
+            "ovn_sb_connection",
+            "ovn_sb_private_key",
+            "ovn_sb_certificate",
+            "ovn_sb_ca_cert",
+            "ovn_metadata_enabled",
+            "ovsdb_connection_timeout",
+            "ovsdb_probe_interval",
+        ],
+        when: When::Set,
+        reason: NO_OVN,
+    },
+    Unused {
+        group: "ovs",
+        names: &["ovsdb_connection", "ovsdb_connection_timeout"],
+        when: When::Set,
+        reason: NO_OVN,
+    },
+    Unused {
+        group: "metadata",
+        names: ANY,
+        when: When::Set,
+        reason: NO_PATH,
+    },
+];
+
+/// A note for each such option at the line that holds, or one for a whole group.
+pub(super) fn notes(settings: &Settings) -> Vec<Note> {
+    let mut notes: Vec<Note> = Vec::new();
+    for setting in settings.all() {
+        let Some(entry) = TABLE.iter().find(|entry| entry.concerns(&setting)) else {
+            continue;
+        };
+        let whole_group = entry.names == ANY;
+        let option = match whole_group {
+            true => format!("[{}]", setting.group()),
+            false => format!("[{}] {}", setting.group(), setting.name()),
+        };
+        let told = whole_group && notes.iter().any(|note| note.option == option);
+        if holds(settings, &setting) && entry.matters(&setting) && !told {
+            notes.push(Note {
+                place: setting.place().to_string(),
+                option,
+                text: format!("seen and not used: {}", entry.reason),
+            });
+        }
+    }
+    notes
+}
+
+fn holds(settings: &Settings, setting: &Setting<'_>) -> bool {
+    settings
+        .find(&[(setting.group(), setting.name())])
+        .is_some_and(|last| last.place() == setting.place())
+}
+
+impl Unused {
+    fn concerns(&self, setting: &Setting<'_>) -> bool {
+        let listed = self.names == ANY || self.names.contains(&setting.name());
+        listed && setting.is(self.group, setting.name())
+    }
+
+    fn matters(&self, setting: &Setting<'_>) -> bool {
+        let off = ["false", "0", "off", "no"]
+            .iter()
+            .any(|word| setting.value().eq_ignore_ascii_case(word));
+        self.when == When::Set || !off
+    }
+}
