@@ -8,6 +8,8 @@ pub mod haproxy;
 pub mod http;
 pub mod inventory;
 pub mod namespace;
+pub mod proc;
 pub mod router;
+pub mod site;
 pub mod unique;
 pub mod wait;

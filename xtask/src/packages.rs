@@ -38,6 +38,8 @@ pub const TESTS: &[Package] = &[
         "haproxy",
         "is Neutron's proxy, tested in front of our agent",
     ),
+    package("ethtool", "switches segmentation offload off"),
+    package("iputils-ping", "shows that other traffic passes"),
     package("python3", "runs cloud-init"),
     package("python3-configobj", "cloud-init imports it"),
     package("python3-jinja2", "cloud-init imports it"),

@@ -79,9 +79,17 @@ impl Guest {
     /// # Errors
     /// When nobody answers there.
     pub fn connect_to(&self, to: SocketAddr) -> Result<TcpStream> {
+        self.connect_within(to, TIMEOUT)
+    }
+
+    /// Connects from the guest to anywhere, or gives up after `limit`.
+    ///
+    /// # Errors
+    /// When nobody answers there.
+    pub fn connect_within(&self, to: SocketAddr, limit: Duration) -> Result<TcpStream> {
         let stream = self
             .namespace
-            .enter(|| TcpStream::connect_timeout(&to, TIMEOUT))?
+            .enter(|| TcpStream::connect_timeout(&to, limit))?
             .with_context(|| format!("{} cannot connect to {to}", self.namespace.name()))?;
         http::set_timeouts(&stream, TIMEOUT)?;
         Ok(stream)

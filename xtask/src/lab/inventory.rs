@@ -15,11 +15,14 @@ pub struct Instance {
     pub project_id: String,
     pub name: String,
     pub meta: Vec<(String, String)>,
+    /// Names and keys.
+    pub public_keys: Vec<(String, String)>,
     pub user_data: Option<String>,
     router_id: String,
     network_id: String,
-    mac: String,
-    address: String,
+    /// The port's; an inventory may leave it out.
+    pub mac: Option<String>,
+    pub address: String,
 }
 
 impl Instance {
@@ -33,10 +36,11 @@ impl Instance {
             project_id: unique::uuid()?.replace('-', ""),
             name: name.to_owned(),
             meta: Vec::new(),
+            public_keys: Vec::new(),
             user_data: None,
             router_id: router.id().to_owned(),
             network_id: unique::uuid()?,
-            mac: guest.mac.clone(),
+            mac: Some(guest.mac.clone()),
             address: guest.address.to_string(),
         })
     }
@@ -54,9 +58,15 @@ impl Instance {
         for (key, value) in &self.meta {
             write_value(file, key, value)?;
         }
+        writeln!(file, "[instance.public_keys]")?;
+        for (name, key) in &self.public_keys {
+            write_value(file, name, key)?;
+        }
         writeln!(file, "[[instance.port]]")?;
         write_value(file, "network_id", &self.network_id)?;
-        write_value(file, "mac_address", &self.mac)?;
+        if let Some(mac) = &self.mac {
+            write_value(file, "mac_address", mac)?;
+        }
         writeln!(file, "router_ids = [{}]", quoted(&self.router_id)?)?;
         writeln!(file, "fixed_ips = [{}]\n", quoted(&self.address)?)?;
         Ok(())

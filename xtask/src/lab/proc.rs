@@ -1,0 +1,40 @@
+//! What `/proc` says about a process.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// How many files a process has open.
+///
+/// # Errors
+/// When there is no such process.
+pub fn open_files(pid: u32) -> Result<usize> {
+    count(&format!("/proc/{pid}/fd"))
+}
+
+/// How many threads a process has.
+///
+/// # Errors
+/// When there is no such process.
+pub fn threads(pid: u32) -> Result<usize> {
+    count(&format!("/proc/{pid}/task"))
+}
+
+/// A line of `/proc/<pid>/status`, without its name.
+///
+/// # Errors
+/// When there is no such process or line.
+pub fn status(pid: u32, field: &str) -> Result<String> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let value = value.with_context(|| format!("no {field} in {path}"))?;
+    Ok(value.trim().to_owned())
+}
+
+fn count(directory: &str) -> Result<usize> {
+    let entries = fs::read_dir(directory).with_context(|| format!("cannot read {directory}"))?;
+    Ok(entries.count())
+}
