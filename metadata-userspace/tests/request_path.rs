@@ -154,7 +154,7 @@ fn headers_that_name_an_identity_change_nothing() -> Result<()> {
         |name| name.replacen('-', "_", 1).to_uppercase(),
     ];
     // Around each size at which some hop of the path may have a buffer's end.
-    let paddings = [0, 200, 1_300, 2_900, 3_500, 4_000, 7_000, 12_000];
+    let paddings = [0, 200, 1_300, 2_900, 3_500, 4_000, 7_000, 12_000, 15_000];
     for spell in spellings {
         let stolen = spelt(&headers, spell);
         for padding in paddings {
@@ -186,6 +186,15 @@ fn identity_headers_that_arrive_late_change_nothing() -> Result<()> {
     stream.write_all(b"\r\n")?;
     let response = http::read_response(&mut stream)?;
     assert_eq!(response.json()?["uuid"], site.own.uuid);
+    Ok(())
+}
+
+#[test]
+fn a_head_beyond_the_limit_is_refused() -> Result<()> {
+    let site = Site::create(METADATAD)?;
+    let padding = format!("X-Padding: {}\r\n", "p".repeat(17_000));
+    assert_eq!(site.guest.get_with(DOCUMENT, &padding)?.status, 431);
+    assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
     Ok(())
 }
 

@@ -34,7 +34,7 @@ enum Command {
     BuildAndLoad(build_and_load::Arguments),
     /// Build, then run every test as root
     Test(test::Arguments),
-    /// Check the formatting, and run clippy with warnings as errors
+    /// Check formatting and architecture, and run clippy with warnings as errors
     Lint,
 }
 

@@ -1,0 +1,127 @@
+//! What outlives the daemon, and how it is removed.
+
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::Write;
+
+use anyhow::Result;
+use xtask::lab::daemon::Daemon;
+use xtask::lab::http;
+use xtask::lab::router::Router;
+use xtask::lab::site::Site;
+use xtask::process;
+
+const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
+const DOCUMENT: &str = "/openstack/latest/meta_data.json";
+
+fn steering(router: &Router, interface: &str) -> Result<String> {
+    let inside = router.namespace();
+    let qdiscs = inside.sh(&format!("tc qdisc show dev {interface} clsact"))?;
+    let ingress = inside.sh(&format!("tc filter show dev {interface} ingress"))?;
+    let egress = inside.sh(&format!("tc filter show dev {interface} egress"))?;
+    let route = inside.ip("route show table local 169.254.169.254")?;
+    Ok([qdiscs, ingress, egress, route].concat())
+}
+
+#[test]
+fn unload_leaves_no_trace() -> Result<()> {
+    let mut site = Site::create(METADATAD)?;
+    let (router, interface) = (&site.router, &site.guest.router_interface);
+    let refused = process::output(&mut site.daemon.command("unload"))?;
+    assert!(!refused.status.success(), "a daemon runs");
+    assert!(site.daemon.stop()?.success());
+    assert!(steering(router, interface)?.contains("metadata_steer"));
+    assert!(site.daemon.bpffs().exists());
+    for _ in 0..2 {
+        process::read(&mut site.daemon.command("unload"))?;
+        assert_eq!(steering(router, interface)?, "");
+        assert!(!site.daemon.bpffs().exists());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bpffs_that_is_not_mounted_is_mounted_and_unmounted() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let bpffs = directory.path().join("bpf");
+    let mut site = Site::with(
+        METADATAD,
+        |_| {},
+        |mut setup| {
+            setup.bpffs = bpffs.clone();
+            setup
+        },
+    )?;
+    let is_mounted = || -> Result<bool> {
+        let mounts = fs::read_to_string("/proc/mounts")?;
+        Ok(mounts.contains(&format!(" {} bpf ", bpffs.display())))
+    };
+    assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
+    assert!(is_mounted()?);
+    site.daemon.stop()?;
+    process::read(&mut site.daemon.command("unload"))?;
+    assert!(!is_mounted()?);
+    assert!(!bpffs.exists());
+    Ok(())
+}
+
+#[test]
+fn the_datapath_outlives_the_daemon_and_the_next_one_takes_it_over() -> Result<()> {
+    let mut site = Site::create(METADATAD)?;
+    assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
+    let steered = |daemon: &Daemon| -> Result<Option<u64>> {
+        Ok(daemon.status()?["verdicts"]["steered"]["packets"].as_u64())
+    };
+    let before = steered(&site.daemon)?;
+    site.daemon.stop()?;
+    let while_stopped = steering(&site.router, &site.guest.router_interface)?;
+    assert!(while_stopped.contains("metadata_steer"), "{while_stopped}");
+    site.daemon.start_again()?;
+    site.daemon.wait_serving(site.router.namespace().name())?;
+    assert!(steered(&site.daemon)? >= before);
+    assert_eq!(
+        site.guest.get(DOCUMENT)?.json()?["uuid"],
+        site.instance.uuid
+    );
+    let after = steering(&site.router, &site.guest.router_interface)?;
+    assert_eq!(after.matches("metadata_steer").count(), 1, "{after}");
+    Ok(())
+}
+
+#[test]
+fn a_password_outlives_the_daemon() -> Result<()> {
+    let mut site = Site::create(METADATAD)?;
+    let path = "/openstack/latest/password";
+    let mut stream = site.guest.connect()?;
+    let post =
+        format!("POST {path} HTTP/1.1\r\nHost: metadata\r\nContent-Length: 8\r\n\r\nc2VjcmV0");
+    stream.write_all(post.as_bytes())?;
+    assert_eq!(http::read_response(&mut stream)?.status, 200);
+    site.daemon.stop()?;
+    site.daemon.start_again()?;
+    site.daemon.wait_serving(site.router.namespace().name())?;
+    assert_eq!(site.guest.get(path)?.text(), "c2VjcmV0");
+    Ok(())
+}
+
+#[test]
+fn two_daemons_serve_their_own_namespaces_side_by_side() -> Result<()> {
+    let first = Site::create(METADATAD)?;
+    let second = Site::create(METADATAD)?;
+    for (site, other) in [(&first, &second), (&second, &first)] {
+        assert_eq!(
+            site.guest.get(DOCUMENT)?.json()?["uuid"],
+            site.instance.uuid
+        );
+        let foreign = site.daemon.namespace(other.router.namespace().name())?;
+        assert_eq!(foreign, None);
+    }
+    let Site { daemon, .. } = second;
+    drop(daemon);
+    assert_eq!(
+        first.guest.get(DOCUMENT)?.json()?["uuid"],
+        first.instance.uuid
+    );
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! How a daemon is configured.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::lab::unique;
+
+/// What a daemon is to be told.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The executable `metadatad`.
+    pub binary: PathBuf,
+    /// Globs over the names of namespaces.
+    pub namespaces: Vec<String>,
+    /// The inventory file's text.
+    pub inventory: String,
+    /// Directory of the pins.
+    pub bpffs: PathBuf,
+    /// Where the daemon's own directory is made.
+    pub parent: PathBuf,
+    /// Further options of `[DEFAULT]`.
+    pub default_options: Vec<(String, String)>,
+    /// Further options of `[metadatad]`.
+    pub options: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// A daemon for these namespaces with the embedded API.
+    ///
+    /// # Errors
+    /// When the kernel gives no random names.
+    pub fn new(binary: impl Into<PathBuf>, namespaces: &[&str], inventory: String) -> Result<Self> {
+        Ok(Self {
+            binary: binary.into(),
+            namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
+            inventory,
+            bpffs: format!("/sys/fs/bpf/metadatad-test-{}", unique::tag()?).into(),
+            parent: std::env::temp_dir(),
+            default_options: Vec::new(),
+            options: Vec::new(),
+        })
+    }
+
+    /// With an option of `[metadatad]`.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        self.options.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With an option of `[DEFAULT]`.
+    #[must_use]
+    pub fn default_option(mut self, name: &str, value: &str) -> Self {
+        self.default_options
+            .push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The configuration file of a daemon that lives in `directory`.
+    pub(super) fn config(&self, directory: &Path) -> Result<String> {
+        let here = directory.display();
+        let mut text = format!(
+            "[DEFAULT]\n\
+             state_path = {here}/state\n\
+             metadata_proxy_socket = {here}/metadata_proxy\n\
+             metadata_proxy_shared_secret = {}\n\
+             nova_metadata_host = 127.0.0.1\n\
+             nova_metadata_port = {}\n",
+            unique::uuid()?,
+            unique::loopback_port()?,
+        );
+        text.extend(lines(&self.default_options));
+        text += &format!(
+            "[metadatad]\n\
+             resolver = inventory\n\
+             inventory = {here}/inventory.toml\n\
+             embedded_api = true\n\
+             namespaces = {}\n\
+             bpffs = {}\n\
+             admin_socket = {here}/admin.sock\n",
+            self.namespaces.join(","),
+            self.bpffs.display(),
+        );
+        text.extend(lines(&self.options));
+        Ok(text)
+    }
+}
+
+fn lines(options: &[(String, String)]) -> impl Iterator<Item = String> {
+    options
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}\n"))
+}
