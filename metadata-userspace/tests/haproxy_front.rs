@@ -4,6 +4,7 @@
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -32,9 +33,8 @@ fn front() -> Result<Front> {
     let guest = Guest::behind(&router, Subnet::TUTORIAL)?;
     router.add_neutron_rules()?;
     let instance = Instance::of(&guest, &router, "c1")?;
-    let mut neighbour = Instance::of(&guest, &router, "neighbour")?;
-    neighbour.address = "17.17.17.9".to_owned();
-    neighbour.mac = None;
+    let address = Ipv4Addr::new(17, 17, 17, 9);
+    let neighbour = Instance::at(router.id(), address, "fa:16:3e:00:00:09", "neighbour")?;
     let inventory = inventory::file(&[instance.clone(), neighbour.clone()])?;
     // It serves the socket and no namespace.
     let setup = Setup::new(METADATAD, &["none"], inventory)?;

@@ -31,12 +31,8 @@ fn interfaces(daemon: &Daemon, router: &Router) -> Result<Vec<String>> {
 fn an_interface_is_served_from_when_it_appears_until_it_goes() -> Result<()> {
     let router = Router::create()?;
     let name = router.namespace().name();
-    // The guest is made later; its address and MAC are not known yet.
-    let placeholder = Router::create()?;
-    let planned = Guest::behind(&placeholder, Subnet::TUTORIAL)?;
-    let mut instance = Instance::of(&planned, &router, "c1")?;
-    instance.mac = None;
-    drop(planned);
+    let address = Subnet::TUTORIAL.guest;
+    let instance = Instance::at(router.id(), address, "fa:16:3e:00:00:05", "c1")?;
     let inventory = inventory::file(std::slice::from_ref(&instance))?;
     let mut daemon = Daemon::start(Setup::new(METADATAD, &[name], inventory)?)?;
     assert!(interfaces(&daemon, &router)?.is_empty());

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 pub use setup::Setup;
 
-use super::wait;
+use super::{bpffs, wait};
 use crate::process;
 
 const READY_LIMIT: Duration = Duration::from_secs(20);
@@ -39,6 +39,7 @@ impl Daemon {
     /// # Errors
     /// When it ends or does not answer; its log goes to standard error.
     pub fn start(setup: Setup) -> Result<Self> {
+        bpffs::ensure_mounted()?;
         let directory = tempfile::Builder::new()
             .prefix("metadatad-")
             .tempdir_in(&setup.parent)?;

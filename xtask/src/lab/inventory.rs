@@ -1,6 +1,7 @@
 //! Instances for the inventory file of the embedded API.
 
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 
 use anyhow::Result;
 
@@ -20,9 +21,8 @@ pub struct Instance {
     pub user_data: Option<String>,
     router_id: String,
     network_id: String,
-    /// The port's; an inventory may leave it out.
-    pub mac: Option<String>,
-    pub address: String,
+    mac: String,
+    address: Ipv4Addr,
 }
 
 impl Instance {
@@ -31,6 +31,14 @@ impl Instance {
     /// # Errors
     /// When the kernel gives no random ids.
     pub fn of(guest: &Guest, router: &Router, name: &str) -> Result<Self> {
+        Self::at(router.id(), guest.address, &guest.mac, name)
+    }
+
+    /// The instance that owns an address behind a router, present or not.
+    ///
+    /// # Errors
+    /// When the kernel gives no random ids.
+    pub fn at(router_id: &str, address: Ipv4Addr, mac: &str, name: &str) -> Result<Self> {
         Ok(Self {
             uuid: unique::uuid()?,
             project_id: unique::uuid()?.replace('-', ""),
@@ -38,10 +46,10 @@ impl Instance {
             meta: Vec::new(),
             public_keys: Vec::new(),
             user_data: None,
-            router_id: router.id().to_owned(),
+            router_id: router_id.to_owned(),
             network_id: unique::uuid()?,
-            mac: Some(guest.mac.clone()),
-            address: guest.address.to_string(),
+            mac: mac.to_owned(),
+            address,
         })
     }
 
@@ -64,11 +72,13 @@ impl Instance {
         }
         writeln!(file, "[[instance.port]]")?;
         write_value(file, "network_id", &self.network_id)?;
-        if let Some(mac) = &self.mac {
-            write_value(file, "mac_address", mac)?;
-        }
+        write_value(file, "mac_address", &self.mac)?;
         writeln!(file, "router_ids = [{}]", quoted(&self.router_id)?)?;
-        writeln!(file, "fixed_ips = [{}]\n", quoted(&self.address)?)?;
+        writeln!(
+            file,
+            "fixed_ips = [{}]\n",
+            quoted(&self.address.to_string())?
+        )?;
         Ok(())
     }
 }
