@@ -1,0 +1,124 @@
+use std::path::Path;
+
+use super::*;
+use crate::identity::Realm;
+
+const ROUTER_A: &str = "aaaaaaaa-0000-4000-8000-000000000000";
+const ROUTER_B: &str = "bbbbbbbb-0000-4000-8000-000000000000";
+const NETWORK_1: &str = "00000001-0000-4000-8000-000000000000";
+const NETWORK_2: &str = "00000002-0000-4000-8000-000000000000";
+const ALPHA: &str = "a1a1a1a1-0000-4000-8000-000000000000";
+const BETA: &str = "b1b1b1b1-0000-4000-8000-000000000000";
+
+/// Alpha behind router A, beta behind A and B: same address, two networks.
+fn resolver() -> InventoryResolver {
+    let instance = |uuid, network, routers: &str, mac, extra| {
+        format!(
+            "[[instance]]\nuuid = '{uuid}'\nproject_id = 'project-{uuid}'\nname = 'n'\n[[instance.port]]\nnetwork_id = '{network}'\nrouter_ids = [{routers}]\nmac_address = 'fa:16:3e:00:00:{mac}'\nfixed_ips = ['10.0.0.5', '{extra}']\n"
+        )
+    };
+    let text = instance(
+        ALPHA,
+        NETWORK_1,
+        &format!("'{ROUTER_A}'"),
+        "01",
+        "2001:db8::1",
+    ) + &instance(
+        BETA,
+        NETWORK_2,
+        &format!("'{ROUTER_A}', '{ROUTER_B}'"),
+        "02",
+        "2001:db8::2",
+    );
+    InventoryResolver::new(Arc::new(ArcSwap::from_pointee(load(&text))))
+}
+
+fn load(text: &str) -> Inventory {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("inventory.toml");
+    std::fs::write(&path, text).unwrap();
+    Inventory::load(Path::new(&path)).unwrap()
+}
+
+fn ask(resolver: &InventoryResolver, realm: Realm, address: &str, mac: Option<&str>) -> Resolution {
+    let requester = Requester {
+        realm,
+        address: address.parse().unwrap(),
+        mac: mac.map(|mac| mac.parse().unwrap()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(resolver.resolve(&requester)).unwrap()
+}
+
+fn router(id: &str) -> Realm {
+    Realm::Router(id.to_owned())
+}
+
+fn network(id: &str) -> Realm {
+    Realm::Network(id.to_owned())
+}
+
+fn found(uuid: &str) -> Resolution {
+    Resolution::Found(Instance {
+        id: uuid.to_owned(),
+        project_id: format!("project-{uuid}"),
+    })
+}
+
+#[test]
+fn the_realm_decides_who_has_an_address() {
+    let resolver = resolver();
+    for (realm, expected) in [
+        (network(NETWORK_1), found(ALPHA)),
+        (network(NETWORK_2), found(BETA)),
+        (router(ROUTER_B), found(BETA)),
+        (router(ROUTER_A), Resolution::Ambiguous(2)),
+        (network(ROUTER_B), Resolution::Unknown),
+        (router(NETWORK_1), Resolution::Unknown),
+        (router("no-uuid"), Resolution::Unknown),
+    ] {
+        assert_eq!(ask(&resolver, realm, "10.0.0.5", None), expected);
+    }
+    let nobody = ask(&resolver, router(ROUTER_B), "10.0.0.6", None);
+    assert_eq!(nobody, Resolution::Unknown);
+}
+
+#[test]
+fn spelling_matters_neither_in_ids_nor_in_addresses() {
+    let resolver = resolver();
+    let upper = router(&ROUTER_B.to_uppercase());
+    assert_eq!(ask(&resolver, upper, "::ffff:10.0.0.5", None), found(BETA));
+    let long = "2001:0db8:0:0:0:0:0:0001";
+    assert_eq!(ask(&resolver, router(ROUTER_A), long, None), found(ALPHA));
+}
+
+#[test]
+fn a_link_local_source_is_known_by_its_mac() {
+    let resolver = resolver();
+    let stable_privacy = "fe80::1234:5678:9abc:def0";
+    let at = |address, mac| ask(&resolver, router(ROUTER_A), address, mac);
+    assert_eq!(at("fe80::f816:3eff:fe00:2", None), found(BETA));
+    assert_eq!(at(stable_privacy, Some("fa:16:3e:00:00:01")), found(ALPHA));
+    assert_eq!(at(stable_privacy, None), Resolution::Unknown);
+    // The frame's MAC counts, not the one an address pretends.
+    assert_eq!(
+        at("fe80::f816:3eff:fe00:2", Some("fa:16:3e:00:00:01")),
+        found(ALPHA)
+    );
+    assert_eq!(
+        at("fe80::f816:3eff:fe00:2", Some("fa:16:3e:00:00:99")),
+        Resolution::Unknown
+    );
+    // f8:16:3e without ff:fe behind it is no EUI-64.
+    assert_eq!(at("fe80::f816:3e11:2200:2", None), Resolution::Unknown);
+}
+
+#[test]
+fn a_new_inventory_counts_from_the_next_request_on() {
+    let resolver = resolver();
+    resolver.inventory.store(Arc::new(Inventory::default()));
+    let gone = ask(&resolver, network(NETWORK_1), "10.0.0.5", None);
+    assert_eq!(gone, Resolution::Unknown);
+}
