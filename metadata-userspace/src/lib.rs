@@ -6,6 +6,7 @@ pub mod agent;
 pub mod api;
 pub mod app;
 pub mod body;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod datapath;

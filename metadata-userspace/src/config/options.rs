@@ -156,7 +156,7 @@ options! {
     NOVA_TIMEOUT: Optional<Integer> = OUR_GROUP "nova_timeout" default "" Optional(SECONDS);
 }
 
-/// The options as a Markdown table: ours when `group` is [`OUR_GROUP`].
+/// The options of one group as a Markdown table.
 pub fn markdown_table(group: &str) -> String {
     let mut table = String::from("| option | default | value | meaning |\n|---|---|---|---|\n");
     for option in ALL.iter().filter(|option| option.spec().group == group) {
@@ -176,11 +176,15 @@ pub fn markdown_table(group: &str) -> String {
     table
 }
 
-/// Every group that has options here, in the order of the table.
-pub fn groups() -> Vec<&'static str> {
+/// All options, a table for each group.
+pub fn listing() -> String {
     let mut groups: Vec<_> = ALL.iter().map(|option| option.spec().group).collect();
     groups.dedup();
     groups
+        .iter()
+        .map(|group| format!("[{group}]\n\n{}", markdown_table(group)))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]
@@ -214,6 +218,11 @@ mod tests {
         let row = "| `max_head_size` | `16384` | a whole number from 8192 to 1048576 | \
                    Bytes of a request's line and headers; 431 above. |\n";
         assert!(table.contains(row), "{table}");
-        assert_eq!(groups(), [DEFAULT_GROUP, HAPROXY_GROUP, OUR_GROUP]);
+        let listing = listing();
+        let headings = listing.lines().filter(|line| line.starts_with('['));
+        assert_eq!(
+            headings.collect::<Vec<_>>(),
+            ["[DEFAULT]", "[metadata_haproxy]", "[metadatad]"]
+        );
     }
 }
