@@ -9,8 +9,6 @@ mod modules;
 mod namespaces;
 mod report;
 
-use std::path::Path;
-
 use serde::Serialize;
 
 pub use facts::HostFacts;
@@ -39,16 +37,10 @@ pub struct Finding {
 }
 
 /// Checks the configuration and, when it has no fault, this host.
-/// `count_instances` loads an inventory and says how many instances it has, or
-/// what is wrong with it.
-pub fn examine(
-    sources: &ConfigSources,
-    count_instances: impl Fn(&Path) -> Result<usize, String>,
-) -> Report {
+pub fn examine(sources: &ConfigSources) -> Report {
     match Config::load(sources) {
         Ok(config) => {
-            let findings =
-                evaluate::findings(&config, &HostFacts::gather(&config, count_instances));
+            let findings = evaluate::findings(&config, &HostFacts::gather(&config));
             Report::of_host(config.notes, findings)
         }
         Err(errors) => Report::of_faults(errors),

@@ -13,6 +13,7 @@ use nix::unistd::{AccessFlags, access};
 use super::modules::{Availability, KernelModules};
 use super::namespaces::{ForeignListener, foreign_listeners, served};
 use crate::config::{Account, AccountError, Config, NovaConfig};
+use crate::inventory::Inventory;
 
 /// How long Nova may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -55,11 +56,7 @@ pub enum Bpffs {
 
 impl HostFacts {
     /// Looks at everything; what cannot be seen is told as such.
-    /// `count_instances` loads an inventory.
-    pub fn gather(
-        config: &Config,
-        count_instances: impl Fn(&Path) -> Result<usize, String>,
-    ) -> Self {
+    pub fn gather(config: &Config) -> Self {
         let kernel = nix::sys::utsname::uname().map_or_else(
             |_| String::new(),
             |uts| uts.release().to_string_lossy().into_owned(),
@@ -80,7 +77,7 @@ impl HostFacts {
             account: config.worker.account(),
             directories: directories(config),
             files: files(&config.nova),
-            inventory: config.agent.inventory.as_deref().map(count_instances),
+            inventory: config.agent.inventory.as_deref().map(inventory),
             nova: (!config.api.embedded).then(|| connect(&config.nova)),
             open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard),
             kernel,
@@ -150,6 +147,12 @@ fn files(nova: &NovaConfig) -> Vec<(&'static str, PathBuf, Result<(), String>)> 
         Some((option, path, readable.map(drop)))
     })
     .collect()
+}
+
+fn inventory(path: &Path) -> Result<usize, String> {
+    Inventory::load(path)
+        .map(|inventory| inventory.instances().len())
+        .map_err(|error| error.to_string())
 }
 
 fn connect(nova: &NovaConfig) -> Result<SocketAddr, String> {
