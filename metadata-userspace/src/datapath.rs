@@ -1,1 +1,256 @@
+//! The programs in the kernel: loaded once, attached to every tenant interface.
+//!
+//! Nothing here remembers what is attached where. The kernel knows: filters
+//! are found by priority and handle, programs and maps by their pins.
 
+mod error;
+mod filters;
+mod object;
+mod pins;
+mod route;
+mod tcx;
+mod verdict_log;
+mod verdicts;
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use aya::Ebpf;
+use metadata_ebpf::name;
+
+use crate::config::DatapathConfig;
+use crate::netlink::NamespaceSocket;
+
+pub use error::DatapathError;
+use filters::Hook;
+use pins::Pins;
+pub use route::{Reachability, ensure_route, reachability, remove_route};
+pub use verdict_log::VerdictLog;
+pub use verdicts::VerdictCount;
+
+/// Which way frames pass an interface, seen from the namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    /// From the guests.
+    Ingress,
+    /// To the guests.
+    Egress,
+}
+
+impl Direction {
+    const BOTH: [Self; 2] = [Self::Ingress, Self::Egress];
+
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Ingress => name::STEER,
+            Self::Egress => name::RESTORE,
+        }
+    }
+}
+
+/// The kernel's ids of the two loaded programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramIds {
+    pub steer: u32,
+    pub restore: u32,
+}
+
+/// The loaded programs.
+pub struct Datapath {
+    ebpf: Ebpf,
+    pins: Pins,
+    ids: ProgramIds,
+    log: Option<VerdictLog>,
+}
+
+/// What one interface carries of ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttachState {
+    pub steer: Option<Attached>,
+    pub restore: Option<Attached>,
+}
+
+/// One of our programs on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attached {
+    pub program_id: u32,
+    pub by: AttachedBy,
+    /// False for a program of an earlier load: attach again to replace it.
+    pub is_current: bool,
+}
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachedBy {
+    /// A filter of the clsact qdisc.
+    Filter,
+    /// A TCX link, where another qdisc holds the hook.
+    Tcx,
+}
+
+impl AttachState {
+    /// Whether both programs of this load are there.
+    pub fn is_complete(&self) -> bool {
+        [self.steer, self.restore]
+            .into_iter()
+            .all(|attached| attached.is_some_and(|attached| attached.is_current))
+    }
+}
+
+impl Datapath {
+    /// Loads the programs and pins them, with the maps of an earlier daemon
+    /// where these fit, so that the counters go on.
+    ///
+    /// Programs of an earlier load stay attached until [`attach`](Self::attach)
+    /// replaces them.
+    pub fn load(config: &DatapathConfig) -> Result<Self, DatapathError> {
+        let pins = Pins::new(&config.bpffs);
+        pins.prepare()?;
+        let mut ebpf = object::load(config, &pins)?;
+        let log = if config.log_verdicts {
+            Some(VerdictLog::new(&mut ebpf)?)
+        } else {
+            None
+        };
+        let ids = ProgramIds {
+            steer: object::program_id(&ebpf, name::STEER)?,
+            restore: object::program_id(&ebpf, name::RESTORE)?,
+        };
+        object::pin(&mut ebpf, &pins)?;
+        pins.remove_other_versions()?;
+        Ok(Self {
+            ebpf,
+            pins,
+            ids,
+            log,
+        })
+    }
+
+    pub fn program_ids(&self) -> ProgramIds {
+        self.ids
+    }
+
+    /// Puts both programs on an interface of the socket's namespace, in place
+    /// of earlier ones without a gap. Idempotent.
+    ///
+    /// Call it inside the namespace: where a foreign qdisc holds the clsact
+    /// hook, only the TCX way is left, and that looks the interface up in the
+    /// caller's namespace.
+    pub fn attach(&mut self, socket: &NamespaceSocket, ifindex: u32) -> Result<(), DatapathError> {
+        let hook = filters::ensure_clsact(socket, ifindex)
+            .map_err(|source| DatapathError::Attach { ifindex, source })?;
+        for direction in Direction::BOTH {
+            match hook {
+                Hook::Clsact => filters::replace(socket, ifindex, direction, self.fd(direction)?)
+                    .map_err(|source| DatapathError::Attach { ifindex, source })?,
+                Hook::Foreign => {
+                    let program = object::program_mut(&mut self.ebpf, direction.program())?;
+                    tcx::attach(program, &self.pins, socket, ifindex, direction)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes both programs off an interface. What is not there is no error.
+    pub fn detach(&self, socket: &NamespaceSocket, ifindex: u32) -> Result<(), DatapathError> {
+        detach(&self.pins, socket, ifindex)
+    }
+
+    /// What the kernel has of ours on an interface.
+    pub fn attached(
+        &self,
+        socket: &NamespaceSocket,
+        ifindex: u32,
+    ) -> Result<AttachState, DatapathError> {
+        Ok(AttachState {
+            steer: self.attached_at(socket, ifindex, Direction::Ingress)?,
+            restore: self.attached_at(socket, ifindex, Direction::Egress)?,
+        })
+    }
+
+    fn attached_at(
+        &self,
+        socket: &NamespaceSocket,
+        ifindex: u32,
+        direction: Direction,
+    ) -> Result<Option<Attached>, DatapathError> {
+        let current = match direction {
+            Direction::Ingress => self.ids.steer,
+            Direction::Egress => self.ids.restore,
+        };
+        let by_filter = filters::find(socket, ifindex, direction)
+            .map_err(|source| DatapathError::Inspect { ifindex, source })?
+            .map(|program_id| (program_id, AttachedBy::Filter));
+        let found = match by_filter {
+            None => tcx::find(&self.pins, socket, ifindex, direction)?
+                .map(|program_id| (program_id, AttachedBy::Tcx)),
+            found => found,
+        };
+        Ok(found.map(|(program_id, by)| Attached {
+            program_id,
+            by,
+            is_current: program_id == current,
+        }))
+    }
+
+    /// Forgets the TCX links of namespaces that are gone. `live` holds the
+    /// inodes of those that are served.
+    pub fn prune_links(&self, live: &[u64]) -> Result<(), DatapathError> {
+        Ok(self.pins.prune_links(live)?)
+    }
+
+    /// What became of the frames since the maps were made, summed over the
+    /// CPUs, in the order of [`metadata_ebpf::Verdict::ALL`].
+    pub fn verdicts(&self) -> Result<Vec<VerdictCount>, DatapathError> {
+        verdicts::read(&self.ebpf)
+    }
+
+    /// The programs' own log lines, once; `None` unless they are switched on.
+    pub fn take_verdict_log(&mut self) -> Option<VerdictLog> {
+        self.log.take()
+    }
+
+    fn fd(&self, direction: Direction) -> Result<BorrowedFd<'_>, DatapathError> {
+        Ok(object::program(&self.ebpf, direction.program())?
+            .fd()?
+            .as_fd())
+    }
+}
+
+/// Takes everything of ours out of one namespace: filters, links and route.
+/// Works without loaded programs.
+pub fn remove_from_namespace(
+    config: &DatapathConfig,
+    socket: &NamespaceSocket,
+) -> Result<(), DatapathError> {
+    let pins = Pins::new(&config.bpffs);
+    for link in socket.links().map_err(DatapathError::Namespace)? {
+        detach(&pins, socket, link.index)?;
+    }
+    remove_route(socket).map_err(DatapathError::Namespace)
+}
+
+/// Removes every pin, and the bpffs if it was mounted for them alone. Programs
+/// live on where they are attached.
+pub fn unload_pins(config: &DatapathConfig) -> Result<(), DatapathError> {
+    Ok(Pins::new(&config.bpffs).remove_all()?)
+}
+
+fn detach(pins: &Pins, socket: &NamespaceSocket, ifindex: u32) -> Result<(), DatapathError> {
+    let failed = |source| DatapathError::Detach { ifindex, source };
+    let mut was_filtered = false;
+    for direction in Direction::BOTH {
+        if filters::find(socket, ifindex, direction)
+            .map_err(failed)?
+            .is_some()
+        {
+            filters::remove(socket, ifindex, direction).map_err(failed)?;
+            was_filtered = true;
+        }
+        pins.remove_link(socket.namespace_inode(), ifindex, direction)?;
+    }
+    if was_filtered {
+        filters::remove_empty_clsact(socket, ifindex).map_err(failed)?;
+    }
+    Ok(())
+}

@@ -15,6 +15,7 @@ pub mod inventory;
 pub mod logging;
 pub mod metrics;
 pub mod namespaces;
+pub mod netlink;
 pub mod netns;
 pub mod nova;
 pub mod proxy;

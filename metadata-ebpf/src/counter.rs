@@ -1,0 +1,12 @@
+/// What one CPU has counted for one verdict.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VerdictCounter {
+    pub packets: u64,
+    /// Frame bytes, link-layer header included; a GSO frame counts once.
+    pub bytes: u64,
+}
+
+// SAFETY: repr(C), two u64 and no padding: every bit pattern is a value.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for VerdictCounter {}

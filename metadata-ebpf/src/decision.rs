@@ -1,0 +1,167 @@
+//! What is to be done with a frame: pure, one function a program.
+
+use core::net::Ipv4Addr;
+
+use crate::packet::{Frame, Ipv4, Network, Tcp, Transport, network};
+use crate::{METADATA_ADDRESS, METADATA_PORT, Verdict};
+
+/// Offset of the destination port in a TCP header; the source port is at 0.
+const TCP_DESTINATION: usize = 2;
+const TCP_CHECKSUM: usize = 16;
+
+/// A verdict, and what it was reached from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub verdict: Verdict,
+    pub flow: Flow,
+    /// Present with [`Verdict::Steered`] and [`Verdict::Restored`].
+    pub rewrite: Option<Rewrite>,
+}
+
+/// Who speaks to whom; zero where it is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    pub source: Ipv4Addr,
+    pub source_port: u16,
+    pub destination: Ipv4Addr,
+    pub destination_port: u16,
+}
+
+/// A port to exchange, and the checksum that covers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// Bytes from the start of the frame.
+    pub port_offset: usize,
+    /// Bytes from the start of the frame.
+    pub checksum_offset: usize,
+    pub from: u16,
+    pub to: u16,
+}
+
+impl Flow {
+    const UNKNOWN: Self = Self {
+        source: Ipv4Addr::UNSPECIFIED,
+        source_port: 0,
+        destination: Ipv4Addr::UNSPECIFIED,
+        destination_port: 0,
+    };
+
+    #[inline(always)]
+    fn of_packet(packet: &Ipv4) -> Self {
+        Self {
+            source: packet.source(),
+            destination: packet.destination(),
+            ..Self::UNKNOWN
+        }
+    }
+
+    #[inline(always)]
+    fn of_segment(packet: &Ipv4, segment: &Tcp) -> Self {
+        Self {
+            source_port: segment.source_port,
+            destination_port: segment.destination_port,
+            ..Self::of_packet(packet)
+        }
+    }
+}
+
+impl Decision {
+    #[inline(always)]
+    const fn about_nobody(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            flow: Flow::UNKNOWN,
+            rewrite: None,
+        }
+    }
+}
+
+/// Ingress: what a guest sends.
+#[inline(always)]
+pub fn steer<F: Frame + ?Sized>(frame: &F, proxy_port: u16) -> Decision {
+    let offset = match network(frame) {
+        Network::Ipv4(offset) => offset,
+        Network::Other => return Decision::about_nobody(Verdict::SteerPassed),
+        Network::Truncated => return Decision::about_nobody(Verdict::SteerTruncated),
+        Network::TooManyTags => return Decision::about_nobody(Verdict::TooManyTagsDropped),
+    };
+    let Some(packet) = Ipv4::read(frame, offset) else {
+        return Decision::about_nobody(Verdict::SteerTruncated);
+    };
+    if packet.destination() != METADATA_ADDRESS {
+        return Decision::about_nobody(Verdict::SteerPassed);
+    }
+    let segment = match packet.transport(frame) {
+        Transport::Tcp(segment) => segment,
+        other => return steer_without_ports(&packet, other),
+    };
+    let verdict = match segment.destination_port {
+        METADATA_PORT if segment.is_whole => Verdict::Steered,
+        METADATA_PORT => Verdict::FragmentPassed,
+        port if port == proxy_port => Verdict::ProxyPortDropped,
+        _ => Verdict::SteerPassed,
+    };
+    let rewrite = (verdict as u32 == Verdict::Steered as u32).then_some(Rewrite {
+        port_offset: segment.offset + TCP_DESTINATION,
+        checksum_offset: segment.offset + TCP_CHECKSUM,
+        from: METADATA_PORT,
+        to: proxy_port,
+    });
+    Decision {
+        verdict,
+        flow: Flow::of_segment(&packet, &segment),
+        rewrite,
+    }
+}
+
+#[inline(always)]
+fn steer_without_ports(packet: &Ipv4, transport: Transport) -> Decision {
+    let verdict = match transport {
+        Transport::TcpFragment => Verdict::FragmentPassed,
+        Transport::Truncated => Verdict::SteerTruncated,
+        Transport::Tcp(_) | Transport::Other => Verdict::SteerPassed,
+    };
+    Decision {
+        verdict,
+        flow: Flow::of_packet(packet),
+        rewrite: None,
+    }
+}
+
+/// Egress: what the proxy answers.
+#[inline(always)]
+pub fn restore<F: Frame + ?Sized>(frame: &F, proxy_port: u16) -> Decision {
+    let offset = match network(frame) {
+        Network::Ipv4(offset) => offset,
+        Network::Truncated => return Decision::about_nobody(Verdict::RestoreTruncated),
+        Network::Other | Network::TooManyTags => {
+            return Decision::about_nobody(Verdict::RestorePassed);
+        }
+    };
+    let Some(packet) = Ipv4::read(frame, offset) else {
+        return Decision::about_nobody(Verdict::RestoreTruncated);
+    };
+    if packet.source() != METADATA_ADDRESS {
+        return Decision::about_nobody(Verdict::RestorePassed);
+    }
+    match packet.transport(frame) {
+        Transport::Tcp(segment) if segment.source_port == proxy_port && segment.is_whole => {
+            Decision {
+                verdict: Verdict::Restored,
+                flow: Flow::of_segment(&packet, &segment),
+                rewrite: Some(Rewrite {
+                    port_offset: segment.offset,
+                    checksum_offset: segment.offset + TCP_CHECKSUM,
+                    from: proxy_port,
+                    to: METADATA_PORT,
+                }),
+            }
+        }
+        Transport::Truncated => Decision {
+            verdict: Verdict::RestoreTruncated,
+            flow: Flow::of_packet(&packet),
+            rewrite: None,
+        },
+        _ => Decision::about_nobody(Verdict::RestorePassed),
+    }
+}

@@ -1,0 +1,31 @@
+//! Every map and global of the programs.
+
+use aya_ebpf::Global;
+use aya_ebpf::btf_maps::PerCpuArray;
+use aya_ebpf::macros::btf_map;
+use metadata_ebpf::{Verdict, VerdictCounter};
+
+/// What became of the frames; one slot a verdict.
+#[btf_map(name = "verdicts")]
+static VERDICTS: PerCpuArray<VerdictCounter, { Verdict::ALL.len() }> = PerCpuArray::new();
+
+/// Set by metadatad before loading.
+#[unsafe(no_mangle)]
+pub(crate) static PROXY_PORT: Global<u16> = Global::new(9697);
+
+/// Set by metadatad before loading.
+#[unsafe(no_mangle)]
+pub(crate) static ACCESS_MARK: Global<u16> = Global::new(1);
+
+/// Adds one frame to a verdict's counter on this CPU.
+#[inline(always)]
+pub(crate) fn count(verdict: Verdict, bytes: u32) {
+    let Some(counter) = VERDICTS.get_ptr_mut(verdict as u32) else {
+        return;
+    };
+    // SAFETY: the slot belongs to this CPU, and a TC program is not preempted
+    // by another one on it; the map outlives the program.
+    let counter = unsafe { &mut *counter };
+    counter.packets += 1;
+    counter.bytes += u64::from(bytes);
+}

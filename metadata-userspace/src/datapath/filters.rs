@@ -1,0 +1,205 @@
+//! Our programs on an interface, as direct-action filters of its clsact qdisc.
+//!
+//! A filter outlives the process that made it. It is found by its priority and
+//! handle, and a new program is put in its place under the same handle in one
+//! step of the kernel (`cls_bpf_change` swaps the two in the RCU list), so no
+//! frame ever passes between an old and a new program.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::tc::{
+    TcAttribute, TcBpfFlags, TcFilterBpf, TcFilterBpfOption, TcHandle, TcHeader, TcMessage,
+    TcOption,
+};
+
+use super::Direction;
+use crate::netlink::{Dumped, NamespaceSocket, NetlinkError, attribute};
+
+/// Before other people's filters, which start at 49152 where nobody chooses.
+const PRIORITY: u16 = 80;
+/// The metadata address's first two bytes; nobody else's filter at this
+/// priority has it by accident.
+const HANDLE: u32 = 0xa9fe;
+const ETH_P_ALL: u16 = 0x0003;
+const CLSACT: &str = "clsact";
+
+const HEADER_SIZE: usize = 20;
+const TCA_KIND: u16 = 1;
+const TCA_OPTIONS: u16 = 2;
+const TCA_BPF_ID: u16 = 11;
+
+/// Which qdisc holds the clsact hook of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hook {
+    Clsact,
+    /// A classic `ingress` qdisc or another kind: it has no egress side, and
+    /// it is not ours to remove.
+    Foreign,
+}
+
+/// Makes sure that the interface has a clsact qdisc, unless something else
+/// holds its place.
+pub(super) fn ensure_clsact(socket: &NamespaceSocket, ifindex: u32) -> Result<Hook, NetlinkError> {
+    let request = RouteNetlinkMessage::NewQueueDiscipline(clsact(ifindex));
+    match socket.request(request, NLM_F_CREATE | NLM_F_EXCL) {
+        Ok(()) => Ok(Hook::Clsact),
+        Err(error) if error.already_exists() => hook(socket, ifindex),
+        Err(error) => Err(error),
+    }
+}
+
+fn hook(socket: &NamespaceSocket, ifindex: u32) -> Result<Hook, NetlinkError> {
+    let listing = socket.dump(RouteNetlinkMessage::GetQueueDiscipline(message(ifindex)))?;
+    let is_clsact = listing.iter().any(|object| {
+        is_on(object, ifindex, TcHandle::CLSACT) && kind(object) == CLSACT.as_bytes()
+    });
+    Ok(if is_clsact {
+        Hook::Clsact
+    } else {
+        Hook::Foreign
+    })
+}
+
+/// Puts a program on the interface, in place of one of ours that is there.
+pub(super) fn replace(
+    socket: &NamespaceSocket,
+    ifindex: u32,
+    direction: Direction,
+    program: BorrowedFd<'_>,
+) -> Result<(), NetlinkError> {
+    let mut message = filter(ifindex, direction);
+    message.attributes.push(TcAttribute::Options(vec![
+        TcOption::Bpf(TcFilterBpfOption::ProgFd(program.as_raw_fd() as u32)),
+        TcOption::Bpf(TcFilterBpfOption::ProgName(direction.program().to_owned())),
+        TcOption::Bpf(TcFilterBpfOption::Flags(TcBpfFlags::DirectAction)),
+    ]));
+    socket.request(RouteNetlinkMessage::NewTrafficFilter(message), NLM_F_CREATE)
+}
+
+/// The id of the program in our filter, if the interface has it.
+pub(super) fn find(
+    socket: &NamespaceSocket,
+    ifindex: u32,
+    direction: Direction,
+) -> Result<Option<u32>, NetlinkError> {
+    Ok(list(socket, ifindex, direction)?
+        .iter()
+        .filter(|object| is_ours(object))
+        .find_map(program_id))
+}
+
+/// Takes our filter off the interface; none there is no error.
+pub(super) fn remove(
+    socket: &NamespaceSocket,
+    ifindex: u32,
+    direction: Direction,
+) -> Result<(), NetlinkError> {
+    let request = RouteNetlinkMessage::DelTrafficFilter(filter(ifindex, direction));
+    match socket.request(request, 0) {
+        // EINVAL: the interface has no clsact qdisc, so no filter either.
+        Err(error) if error.is_gone() || error.errno() == Some(nix::libc::EINVAL) => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes the clsact qdisc when no filter is left on it.
+///
+/// The kernel cannot tell who made a qdisc; an empty one does nothing, and
+/// whoever wants it makes it again, as we do.
+pub(super) fn remove_empty_clsact(
+    socket: &NamespaceSocket,
+    ifindex: u32,
+) -> Result<(), NetlinkError> {
+    let clsact_is_there = hook(socket, ifindex)? == Hook::Clsact;
+    if !clsact_is_there || has_filters(socket, ifindex)? {
+        return Ok(());
+    }
+    match socket.request(RouteNetlinkMessage::DelQueueDiscipline(clsact(ifindex)), 0) {
+        Err(error) if error.is_gone() => Ok(()),
+        other => other,
+    }
+}
+
+fn has_filters(socket: &NamespaceSocket, ifindex: u32) -> Result<bool, NetlinkError> {
+    for direction in Direction::BOTH {
+        if !list(socket, ifindex, direction)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn list(
+    socket: &NamespaceSocket,
+    ifindex: u32,
+    direction: Direction,
+) -> Result<Vec<Dumped>, NetlinkError> {
+    let mut request = message(ifindex);
+    request.header.parent = parent(direction);
+    let mut listing = socket.dump(RouteNetlinkMessage::GetTrafficFilter(request))?;
+    listing.retain(|object| is_on(object, ifindex, parent(direction)));
+    Ok(listing)
+}
+
+fn is_on(object: &Dumped, ifindex: u32, parent: TcHandle) -> bool {
+    TcHeader::parse(object.bytes())
+        .is_ok_and(|header| header.index == ifindex as i32 && header.parent == parent)
+}
+
+fn is_ours(object: &Dumped) -> bool {
+    TcHeader::parse(object.bytes()).is_ok_and(|header| {
+        u32::from(header.handle) == HANDLE && header.info >> 16 == u32::from(PRIORITY)
+    }) && kind(object) == TcFilterBpf::KIND.as_bytes()
+}
+
+fn kind(object: &Dumped) -> &[u8] {
+    let kind = object.attribute(HEADER_SIZE, TCA_KIND).unwrap_or_default();
+    kind.strip_suffix(b"\0").unwrap_or(kind)
+}
+
+fn program_id(object: &Dumped) -> Option<u32> {
+    let options = object.attribute(HEADER_SIZE, TCA_OPTIONS)?;
+    let id = attribute(options, TCA_BPF_ID)?;
+    Some(u32::from_ne_bytes(id.try_into().ok()?))
+}
+
+fn message(ifindex: u32) -> TcMessage {
+    TcMessage::with_index(ifindex as i32)
+}
+
+fn clsact(ifindex: u32) -> TcMessage {
+    let mut message = message(ifindex);
+    message.header.handle = TcHandle {
+        major: 0xffff,
+        minor: 0,
+    };
+    message.header.parent = TcHandle::CLSACT;
+    message
+        .attributes
+        .push(TcAttribute::Kind(CLSACT.to_owned()));
+    message
+}
+
+fn filter(ifindex: u32, direction: Direction) -> TcMessage {
+    let mut message = message(ifindex);
+    message.header.parent = parent(direction);
+    message.header.handle = TcHandle::from(HANDLE);
+    message.header.info = u32::from(PRIORITY) << 16 | u32::from(ETH_P_ALL.to_be());
+    message
+        .attributes
+        .push(TcAttribute::Kind(TcFilterBpf::KIND.to_owned()));
+    message
+}
+
+fn parent(direction: Direction) -> TcHandle {
+    let minor = match direction {
+        Direction::Ingress => TcHandle::MIN_INGRESS,
+        Direction::Egress => TcHandle::MIN_EGRESS,
+    };
+    TcHandle {
+        major: 0xffff,
+        minor,
+    }
+}

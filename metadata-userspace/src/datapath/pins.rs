@@ -1,0 +1,256 @@
+//! Where kernel objects are kept under a name:
+//!
+//! ```text
+//! <bpffs>/v<ABI>/progs/metadata_steer
+//! <bpffs>/v<ABI>/maps/verdicts
+//! <bpffs>/links/<namespace inode>-<interface index>-ingress
+//! ```
+//!
+//! Programs and maps are pinned so that operators can read them with bpftool
+//! and the next daemon goes on with the counters. A TCX link lives as long as
+//! its pin; links stand outside the version, since any version may take them
+//! over.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::{fs, path};
+
+use aya::pin::PinError;
+use metadata_ebpf::ABI_VERSION;
+use nix::mount::{MsFlags, mount, umount};
+use nix::sys::statfs::{FsType, statfs};
+
+use super::Direction;
+
+/// Where systemd mounts the host's bpffs.
+const SYSTEM_BPFFS: &str = "/sys/fs/bpf";
+/// `BPF_FS_MAGIC` of the kernel's uapi/linux/magic.h.
+const BPF_FS_MAGIC: FsType = FsType(0xcafe_4a11);
+/// Not a dot: bpffs reserves names that contain one.
+const UNFINISHED: &str = "-new";
+
+#[derive(Debug)]
+pub(super) struct Pins {
+    root: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PinsError {
+    #[error("cannot mount a bpffs at {path}: {source}; this takes CAP_SYS_ADMIN")]
+    Mount { path: PathBuf, source: io::Error },
+    #[error("cannot {action} {path}: {source}")]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("cannot pin {path}: {source}")]
+    Pin { path: PathBuf, source: PinError },
+}
+
+impl Pins {
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.version().join("progs").join(name)
+    }
+
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.version().join("maps").join(name)
+    }
+
+    pub(super) fn link(&self, namespace: u64, ifindex: u32, direction: Direction) -> PathBuf {
+        let side = match direction {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
+        };
+        self.links().join(format!("{namespace}-{ifindex}-{side}"))
+    }
+
+    fn links(&self) -> PathBuf {
+        self.root.join("links")
+    }
+
+    fn version(&self) -> PathBuf {
+        self.root.join(version_name())
+    }
+
+    /// Makes the directories, on a bpffs that is mounted if there is none.
+    pub(super) fn prepare(&self) -> Result<(), PinsError> {
+        if let Some(mount_point) = missing_mount(&self.root, is_bpffs) {
+            create_directory(&mount_point)?;
+            let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+            mount(
+                Some("bpf"),
+                &mount_point,
+                Some("bpf"),
+                flags,
+                Some("mode=0700"),
+            )
+            .map_err(|errno| PinsError::Mount {
+                path: mount_point,
+                source: errno.into(),
+            })?;
+        }
+        create_directory(&self.version().join("progs"))?;
+        create_directory(&self.version().join("maps"))?;
+        create_directory(&self.links())
+    }
+
+    /// Pins under an unfinished name and renames, so that the name is never
+    /// without an object.
+    pub(super) fn replace(
+        &self,
+        path: &Path,
+        pin: impl FnOnce(&Path) -> Result<(), PinError>,
+    ) -> Result<(), PinsError> {
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(UNFINISHED);
+        let unfinished = PathBuf::from(unfinished);
+        remove_file(&unfinished)?;
+        pin(&unfinished).map_err(|source| PinsError::Pin {
+            path: unfinished.clone(),
+            source,
+        })?;
+        fs::rename(&unfinished, path).map_err(failed("rename", &unfinished))
+    }
+
+    /// Removes what another version of the daemon has pinned.
+    pub(super) fn remove_other_versions(&self) -> Result<(), PinsError> {
+        for entry in directory(&self.root)? {
+            let is_version = entry
+                .file_name()
+                .and_then(|name| name.to_str()?.strip_prefix('v')?.parse::<u32>().ok())
+                .is_some_and(|version| version != ABI_VERSION);
+            if is_version {
+                remove_directory(&entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Unpins a link, which detaches it; none there is no error.
+    pub(super) fn remove_link(
+        &self,
+        namespace: u64,
+        ifindex: u32,
+        direction: Direction,
+    ) -> Result<(), PinsError> {
+        remove_file(&self.link(namespace, ifindex, direction))
+    }
+
+    /// Unpins the links of every namespace but these.
+    pub(super) fn prune_links(&self, live: &[u64]) -> Result<(), PinsError> {
+        for link in directory(&self.links())? {
+            let is_live = link
+                .file_name()
+                .and_then(|name| name.to_str()?.split('-').next()?.parse().ok())
+                .is_some_and(|namespace| live.contains(&namespace));
+            if !is_live {
+                remove_file(&link)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the whole tree, and its mount if that is at the tree's root.
+    pub(super) fn remove_all(&self) -> Result<(), PinsError> {
+        if !self.root.exists() {
+            return Ok(());
+        }
+        if is_bpffs(&self.root) {
+            for entry in directory(&self.root)? {
+                remove_directory(&entry)?;
+            }
+            let is_mount_point = self.root.parent().is_some_and(|parent| !is_bpffs(parent));
+            if is_mount_point && self.root != Path::new(SYSTEM_BPFFS) {
+                umount(&self.root).map_err(|errno| failed("unmount", &self.root)(errno.into()))?;
+            }
+        }
+        if self.root == Path::new(SYSTEM_BPFFS) {
+            return Ok(());
+        }
+        fs::remove_dir(&self.root).map_err(failed("remove", &self.root))
+    }
+}
+
+fn version_name() -> String {
+    format!("v{ABI_VERSION}")
+}
+
+/// Where a bpffs has to be mounted before `root` can hold pins: the system's
+/// own place for anything below it, else `root` itself.
+fn missing_mount(root: &Path, is_bpffs: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let existing = root.ancestors().find(|ancestor| ancestor.exists());
+    if existing.is_some_and(is_bpffs) {
+        return None;
+    }
+    let system = Path::new(SYSTEM_BPFFS);
+    Some(
+        if root.starts_with(system) {
+            system
+        } else {
+            root
+        }
+        .to_owned(),
+    )
+}
+
+fn is_bpffs(path: &Path) -> bool {
+    statfs(path).is_ok_and(|filesystem| filesystem.filesystem_type() == BPF_FS_MAGIC)
+}
+
+fn create_directory(path: &Path) -> Result<(), PinsError> {
+    fs::create_dir_all(path).map_err(failed("create", path))
+}
+
+fn directory(path: &Path) -> Result<Vec<PathBuf>, PinsError> {
+    fs::read_dir(path)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .map_err(failed("list", path))
+}
+
+fn remove_directory(path: &Path) -> Result<(), PinsError> {
+    fs::remove_dir_all(path).map_err(failed("remove", path))
+}
+
+fn remove_file(path: &Path) -> Result<(), PinsError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(failed("remove", path)),
+    }
+}
+
+fn failed(action: &'static str, path: &path::Path) -> impl FnOnce(io::Error) -> PinsError {
+    let path = path.to_owned();
+    move |source| PinsError::File {
+        action,
+        path,
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_below_the_systems_bpffs_needs_that_one() {
+        let root = Path::new("/sys/fs/bpf/metadatad");
+        assert_eq!(
+            missing_mount(root, |_| false),
+            Some(PathBuf::from(SYSTEM_BPFFS))
+        );
+        assert_eq!(missing_mount(root, |_| true), None);
+    }
+
+    #[test]
+    fn any_other_path_gets_a_bpffs_of_its_own() {
+        let root = Path::new("/run/metadatad-test/bpf");
+        assert_eq!(missing_mount(root, |_| false), Some(root.to_owned()));
+    }
+}

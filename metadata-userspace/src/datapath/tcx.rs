@@ -1,0 +1,105 @@
+//! Our programs as TCX links, for interfaces whose clsact hook a foreign qdisc
+//! holds. Links are pinned, by namespace and interface, since a link lasts
+//! only as long as somebody holds it.
+//!
+//! Not the usual way, because each attachment waits for an RCU grace period
+//! with the host's RTNL lock held: 24 ms, against 0.1 ms for a filter.
+
+use std::error::Error;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use aya::programs::links::{FdLink, LinkError, LinkOrder, PinnedLink};
+use aya::programs::tc::TcAttachOptions;
+use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
+use aya::sys::SyscallError;
+use nix::net::if_::if_indextoname;
+
+use super::Direction;
+use super::error::DatapathError;
+use super::pins::Pins;
+use crate::netlink::NamespaceSocket;
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
+/// Attaches, or puts the program in the place of the one that our link has.
+pub(super) fn attach(
+    program: &mut SchedClassifier,
+    pins: &Pins,
+    socket: &NamespaceSocket,
+    ifindex: u32,
+    direction: Direction,
+) -> Result<(), DatapathError> {
+    let inode = socket.namespace_inode();
+    if !is_inside(inode) {
+        return Err(DatapathError::OutsideNamespace { ifindex, inode });
+    }
+    let failed = |source| DatapathError::Tcx { ifindex, source };
+    let path = pins.link(inode, ifindex, direction);
+    if let Ok(pinned) = PinnedLink::from_pin(&path) {
+        match update(program, pinned) {
+            Ok(()) => return Ok(()),
+            // The link outlived its interface.
+            Err(error) if is_dead_link(&error) => pins.remove_link(inode, ifindex, direction)?,
+            Err(error) => return Err(failed(error.into())),
+        }
+    }
+    let link = create(program, ifindex, direction).map_err(failed)?;
+    pins.replace(&path, |path| link.pin(path).map(drop))?;
+    Ok(())
+}
+
+/// The id of the program in our link, if there is one.
+pub(super) fn find(
+    pins: &Pins,
+    socket: &NamespaceSocket,
+    ifindex: u32,
+    direction: Direction,
+) -> Result<Option<u32>, DatapathError> {
+    let path = pins.link(socket.namespace_inode(), ifindex, direction);
+    let failed = |source| DatapathError::Link {
+        path: path.clone(),
+        source,
+    };
+    if !path.exists() {
+        return Ok(None);
+    }
+    let link = FdLink::from(PinnedLink::from_pin(&path).map_err(failed)?);
+    Ok(Some(link.info().map_err(failed)?.program_id()))
+}
+
+fn update(program: &mut SchedClassifier, pinned: PinnedLink) -> Result<(), ProgramError> {
+    let link = FdLink::from(pinned)
+        .try_into()
+        .map_err(|_: LinkError| ProgramError::UnexpectedProgramType)?;
+    let id = program.attach_to_link(link)?;
+    // Taken out of aya's table: the pin alone holds the link.
+    program.take_link(id).map(drop)
+}
+
+fn create(
+    program: &mut SchedClassifier,
+    ifindex: u32,
+    direction: Direction,
+) -> Result<FdLink, AnyError> {
+    let name = if_indextoname(ifindex)?.into_string()?;
+    let side = match direction {
+        Direction::Ingress => TcAttachType::Ingress,
+        Direction::Egress => TcAttachType::Egress,
+    };
+    let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+    let id = program.attach_with_options(&name, side, options)?;
+    Ok(program.take_link(id)?.try_into()?)
+}
+
+fn is_dead_link(error: &ProgramError) -> bool {
+    let ProgramError::SyscallError(SyscallError { io_error, .. }) = error else {
+        return false;
+    };
+    io_error.raw_os_error() == Some(nix::libc::ENOLINK)
+}
+
+fn is_inside(namespace: u64) -> bool {
+    let current: io::Result<_> = std::fs::metadata("/proc/thread-self/ns/net");
+    current.is_ok_and(|current| current.ino() == namespace)
+}
