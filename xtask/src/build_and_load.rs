@@ -13,7 +13,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::progress::Progress;
-use crate::{daemon_build, packages, privilege, repository};
+use crate::{build, packages, privilege, repository};
 
 const NEUTRON: &str = "/etc/neutron";
 
@@ -73,7 +73,7 @@ fn build(
     progress.step("building metadatad");
     let binary = repository::target().join("release/metadatad");
     if !arguments.no_build {
-        return daemon_build::release();
+        return build::release();
     }
     if !binary.exists() {
         bail!("there is no {}: leave --no-build out", binary.display());

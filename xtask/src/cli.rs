@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{build_and_load, lint, test};
+use crate::{build, build_and_load, lint, test};
 
 #[derive(Parser)]
 #[command(
@@ -20,6 +20,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Build target/release/metadatad, with its eBPF object inside
+    Build,
     /// Build, then run metadatad, or show it in a laboratory of namespaces
     ///
     /// With `-- --config-file FILE`, runs metadatad with that configuration until
@@ -43,6 +45,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         None => list_commands(),
+        Some(Command::Build) => build::run(),
         Some(Command::BuildAndLoad(arguments)) => build_and_load::run(&arguments),
         Some(Command::Test(arguments)) => test::run(&arguments),
         Some(Command::Lint) => lint::run(),

@@ -1,9 +1,11 @@
 //! What `cargo xtask` does, and the laboratory of namespaces that its
 //! demonstration shares with the test suites.
 
+pub mod bpf_toolchain;
+pub mod build;
 pub mod build_and_load;
 pub mod cli;
-pub mod daemon_build;
+
 pub mod lab;
 pub mod lint;
 pub mod packages;

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::progress::Progress;
-use crate::{daemon_build, packages, privilege, process, repository};
+use crate::{bpf_toolchain, packages, privilege, process, repository};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     packages::install(packages::TESTS)?;
     packages::unpack(packages::CLOUD_INIT)?;
     progress.step("building the eBPF object");
-    daemon_build::ebpf_object()?;
+    bpf_toolchain::build_object()?;
     progress.step("building the tests");
     let mut selections = vec![arguments.cargo_test.clone()];
     if arguments.cargo_test.is_empty() {

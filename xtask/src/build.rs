@@ -1,0 +1,33 @@
+//! `cargo xtask build`: the daemon as it is shipped, with its eBPF object.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::{bpf_toolchain, process, repository};
+
+/// Builds `target/release/metadatad` and says where it is.
+///
+/// # Errors
+/// As [`release`].
+pub fn run() -> Result<()> {
+    let daemon = release()?;
+    println!("{}", daemon.display());
+    Ok(())
+}
+
+/// Builds the daemon and returns its executable.
+///
+/// # Errors
+/// When there is no BPF toolchain and none can be installed, or something does
+/// not compile.
+pub fn release() -> Result<PathBuf> {
+    bpf_toolchain::build_object()?;
+    process::run(repository::cargo().args([
+        "build",
+        "--release",
+        "--package",
+        "metadata-userspace",
+    ]))?;
+    Ok(repository::target().join("release/metadatad"))
+}
