@@ -1,1 +1,81 @@
+//! Log lines on stderr.
 
+pub mod access;
+pub mod occasionally;
+
+use std::io::{self, IsTerminal};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+/// What is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// `debug`: this daemon's debug lines too; never those of its libraries.
+    pub debug: bool,
+    /// `[metadatad] access_log`: a line for each request.
+    pub access_log: bool,
+}
+
+/// Starts logging, once a process.
+///
+/// Each line is one write(2) to an unbuffered stderr: lines of the parent and
+/// the worker do not mix, and none is lost when a process is killed.
+pub fn init(options: LogOptions) -> Result<(), TryInitError> {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter(options))
+        .try_init()
+}
+
+fn filter(options: LogOptions) -> Targets {
+    let (ours, access) = (
+        if options.debug {
+            LevelFilter::DEBUG
+        } else {
+            LevelFilter::INFO
+        },
+        if options.access_log {
+            LevelFilter::INFO
+        } else {
+            LevelFilter::OFF
+        },
+    );
+    Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("metadata_userspace", ours)
+        .with_target("metadatad", ours)
+        .with_target(access::TARGET, access)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn debug_does_not_open_the_libraries() {
+        let filter = filter(LogOptions {
+            debug: true,
+            access_log: true,
+        });
+        assert!(filter.would_enable("metadata_userspace::proxy", &Level::DEBUG));
+        assert!(!filter.would_enable("aya::programs", &Level::DEBUG));
+        assert!(filter.would_enable("access", &Level::INFO));
+    }
+
+    #[test]
+    fn the_access_log_can_be_turned_off_alone() {
+        let filter = filter(LogOptions {
+            debug: true,
+            access_log: false,
+        });
+        assert!(!filter.would_enable("access", &Level::ERROR));
+        assert!(filter.would_enable("metadata_userspace::proxy", &Level::INFO));
+    }
+}

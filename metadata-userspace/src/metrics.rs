@@ -1,1 +1,106 @@
+//! Counters of the worker: as Prometheus text and as a snapshot for `status`.
 
+mod agent;
+mod nova;
+mod proxy;
+mod statuses;
+
+use std::fmt;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+use serde::{Deserialize, Serialize};
+
+pub use agent::{AgentMetrics, Outcome};
+pub use nova::NovaMetrics;
+pub use proxy::ProxyMetrics;
+pub use statuses::{StatusCounters, StatusCounts};
+
+/// All metrics of a process. Clones of the parts count into the same numbers.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    pub proxy: ProxyMetrics,
+    pub agent: AgentMetrics,
+    pub nova: NovaMetrics,
+}
+
+/// What `metadatad status` shows of a worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Answers to guests by status.
+    pub requests: StatusCounts,
+    /// Answers on the agent's unix socket by status.
+    pub socket_requests: StatusCounts,
+    /// Answers of Nova by status.
+    pub nova_requests: StatusCounts,
+    /// Guests' connections open now.
+    pub connections_open: i64,
+    /// Guests' connections refused because the guest had too many.
+    pub connections_refused: u64,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("metadatad");
+        Self {
+            proxy: ProxyMetrics::register(&mut registry),
+            agent: AgentMetrics::register(&mut registry),
+            nova: NovaMetrics::register(&mut registry),
+            registry,
+        }
+    }
+
+    /// OpenMetrics text, for Prometheus.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    pub fn totals(&self) -> Totals {
+        Totals {
+            requests: self.proxy.requests.snapshot(),
+            socket_requests: self.agent.socket_requests.snapshot(),
+            nova_requests: self.nova.requests.snapshot(),
+            connections_open: self.proxy.connections.get(),
+            connections_refused: self.proxy.refused.get(),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use hyper::StatusCode;
+
+    #[test]
+    fn what_is_counted_is_shown_both_ways() {
+        let metrics = Metrics::new();
+        metrics.proxy.requests.count(StatusCode::OK);
+        metrics.proxy.requests.count(StatusCode::OK);
+        metrics.proxy.requests.count(StatusCode::NOT_FOUND);
+        metrics.agent.count(Outcome::Unknown);
+        let text = metrics.encode().unwrap();
+        for line in [
+            "metadatad_proxy_requests_total{status=\"200\"} 2",
+            "metadatad_proxy_requests_total{status=\"404\"} 1",
+            "metadatad_agent_resolutions_total{outcome=\"unknown\"} 1",
+            "metadatad_nova_retries_total 0",
+        ] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+        let requests = metrics.totals().requests;
+        assert_eq!(
+            requests.into_iter().collect::<Vec<_>>(),
+            [(200, 2), (404, 1)]
+        );
+    }
+}

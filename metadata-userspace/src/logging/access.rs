@@ -1,0 +1,202 @@
+//! The access log: one record a request, written when its last byte is out.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::{Buf, Bytes};
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::{HeaderValue, USER_AGENT};
+use hyper::{Method, Request, StatusCode, Uri};
+
+use crate::identity::{Instance, Requester};
+
+/// The tracing target of the records.
+pub const TARGET: &str = "access";
+
+/// More of a target or user agent than this is cut off: a guest must not be
+/// able to fill the disk.
+const LONGEST_FIELD: usize = 512;
+
+/// One request, from its head to the last byte of the answer. Writes itself
+/// when dropped, so a request that is cut off is recorded too.
+#[derive(Debug)]
+pub struct Record {
+    /// Name of the namespace; `None` behind the agent's unix socket.
+    namespace: Option<Arc<str>>,
+    requester: Arc<Requester>,
+    instance: Option<Instance>,
+    method: Method,
+    uri: Uri,
+    user_agent: Option<HeaderValue>,
+    status: Option<StatusCode>,
+    bytes: u64,
+    complete: bool,
+    started: Instant,
+}
+
+impl Record {
+    /// Nothing here copies bytes: the fields share the request's own buffer.
+    pub fn start<B>(
+        namespace: Option<Arc<str>>,
+        requester: Arc<Requester>,
+        request: &Request<B>,
+    ) -> Self {
+        Self {
+            namespace,
+            requester,
+            instance: None,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            user_agent: request.headers().get(USER_AGENT).cloned(),
+            status: None,
+            bytes: 0,
+            complete: false,
+            started: Instant::now(),
+        }
+    }
+
+    /// When the request's head had been read.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The answer's head is decided.
+    pub fn answered(&mut self, status: StatusCode, instance: Option<Instance>) {
+        self.status = Some(status);
+        self.instance = instance;
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !tracing::enabled!(target: TARGET, tracing::Level::INFO) {
+            return;
+        }
+        let requester = &self.requester;
+        tracing::info!(
+            target: TARGET,
+            namespace = self.namespace.as_deref(),
+            realm = %requester.realm,
+            client = %requester.address,
+            mac = requester.mac.map(tracing::field::display),
+            instance = self.instance.as_ref().map(|i| Escaped(i.id.as_bytes())).map(tracing::field::display),
+            method = %Escaped(self.method.as_str().as_bytes()),
+            target = %Target(&self.uri),
+            status = self.status.map(|status| status.as_u16()),
+            bytes = self.bytes,
+            cut_off = (!self.complete).then_some(true),
+            ms = %Milliseconds(self.started),
+            agent = self.user_agent.as_ref().map(|agent| Escaped(agent.as_bytes())).map(tracing::field::display),
+        );
+    }
+}
+
+/// Bytes of a guest's choice, quoted so that they can neither end the line nor
+/// look like another field.
+struct Escaped<'a>(&'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.get(..LONGEST_FIELD).unwrap_or(self.0);
+        let cut = if shown.len() < self.0.len() { "…" } else { "" };
+        write!(f, "\"{}{cut}\"", shown.escape_ascii())
+    }
+}
+
+struct Target<'a>(&'a Uri);
+
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = match self.0.path_and_query() {
+            Some(path) => path.as_str(),
+            None => self.0.authority().map_or("", |authority| authority.as_str()),
+        };
+        Escaped(target.as_bytes()).fmt(f)
+    }
+}
+
+struct Milliseconds(Instant);
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.elapsed().as_micros();
+        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
+    }
+}
+
+/// A response body that fills in its record, and keeps `guard` until the last
+/// byte is handed over or the connection is gone.
+#[derive(Debug)]
+pub struct Recorded<B, G> {
+    body: B,
+    record: Record,
+    _guard: G,
+}
+
+impl<B: Body, G> Recorded<B, G> {
+    pub fn new(body: B, mut record: Record, guard: G) -> Self {
+        record.complete = body.is_end_stream();
+        Self {
+            body,
+            record,
+            _guard: guard,
+        }
+    }
+}
+
+impl<B, G> Body for Recorded<B, G>
+where
+    B: Body<Data = Bytes> + Unpin,
+    G: Unpin,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Buf::remaining);
+                self.record.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+                self.record.complete = self.body.is_end_stream();
+            }
+            Some(Err(_)) => self.record.complete = false,
+            None => self.record.complete = true,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_cannot_forge_a_line_or_a_field() {
+        let agent = Escaped(b"x\"\n2026 INFO access: status=200\x1b[2J\xff");
+        assert_eq!(
+            agent.to_string(),
+            r#""x\"\n2026 INFO access: status=200\x1b[2J\xff""#
+        );
+    }
+
+    #[test]
+    fn long_fields_are_cut() {
+        let long = vec![b'a'; LONGEST_FIELD * 2];
+        assert_eq!(Escaped(&long).to_string().len(), LONGEST_FIELD + "\"…\"".len());
+    }
+}

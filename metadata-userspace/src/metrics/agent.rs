@@ -1,0 +1,61 @@
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use super::statuses::StatusCounters;
+
+/// How the question "which instance is this?" ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Found,
+    Unknown,
+    Ambiguous,
+    /// The resolver could not be asked.
+    Error,
+}
+
+/// What the agent found out.
+#[derive(Clone, Debug)]
+pub struct AgentMetrics {
+    /// Answers on the unix socket.
+    pub socket_requests: StatusCounters,
+    found: Counter,
+    unknown: Counter,
+    ambiguous: Counter,
+    error: Counter,
+}
+
+impl AgentMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let resolutions = Family::<[(&str, &str); 1], Counter>::default();
+        let outcome = |outcome| resolutions.get_or_create_owned(&[("outcome", outcome)]);
+        let metrics = Self {
+            socket_requests: StatusCounters::new(),
+            found: outcome("found"),
+            unknown: outcome("unknown"),
+            ambiguous: outcome("ambiguous"),
+            error: outcome("error"),
+        };
+        registry.register(
+            "agent_resolutions",
+            "How the search for the instance behind a request ended",
+            resolutions,
+        );
+        registry.register(
+            "agent_socket_requests",
+            "Answers on the agent's unix socket by status",
+            metrics.socket_requests.family(),
+        );
+        metrics
+    }
+
+    pub fn count(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Found => &self.found,
+            Outcome::Unknown => &self.unknown,
+            Outcome::Ambiguous => &self.ambiguous,
+            Outcome::Error => &self.error,
+        }
+        .inc();
+    }
+}

@@ -1,0 +1,58 @@
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::statuses::StatusCounters;
+
+/// What guests see.
+#[derive(Clone, Debug)]
+pub struct ProxyMetrics {
+    pub requests: StatusCounters,
+    /// From the request's head to the last byte of the answer.
+    pub duration: Histogram,
+    pub connections: Gauge,
+    pub refused: Counter,
+}
+
+impl ProxyMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            requests: StatusCounters::new(),
+            duration: latency_histogram(),
+            connections: Gauge::default(),
+            refused: Counter::default(),
+        };
+        registry.register(
+            "proxy_requests",
+            "Answers to guests by status",
+            metrics.requests.family(),
+        );
+        registry.register_with_unit(
+            "proxy_request_duration",
+            "Time from a guest's request head to the last byte of the answer",
+            Unit::Seconds,
+            metrics.duration.clone(),
+        );
+        registry.register(
+            "proxy_connections",
+            "Open connections of guests",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "proxy_connections_refused",
+            "Connections refused because their guest had too many",
+            metrics.refused.clone(),
+        );
+        metrics
+    }
+}
+
+/// From a tenth of a millisecond, a warm local answer, to the 32 s after which
+/// every guest has given up.
+pub(super) fn latency_histogram() -> Histogram {
+    Histogram::new([
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+        5.0, 10.0, 32.0,
+    ])
+}

@@ -1,0 +1,33 @@
+//! Short plain-text answers that this daemon gives itself.
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+
+use crate::body::{self, Body};
+
+/// A text answer. `message` is a whole sentence without a line end.
+pub fn text(status: StatusCode, message: impl Into<String>) -> Response<Body> {
+    let mut message = message.into();
+    message.push('\n');
+    let mut response = Response::new(body::full(Bytes::from(message)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=UTF-8"),
+    );
+    response
+}
+
+/// For every fault that may pass: 503 with `Retry-After`.
+///
+/// Of all statuses cloud-init's first probe retries 503 alone: with 404, 429,
+/// 500, 502 or 504 the guest boots without metadata (`wait_for_url` in
+/// cloudinit/url_helper.py), and Ignition gives up on every 4xx, 429 included.
+pub fn unavailable(message: impl Into<String>) -> Response<Body> {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, message);
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
