@@ -1,4 +1,6 @@
-//! The one body type that responses have between the hops of this daemon.
+//! The one body type that messages have between the hops of this daemon.
+
+pub mod request;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};

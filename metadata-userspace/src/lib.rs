@@ -1,6 +1,7 @@
 //! The metadatad daemon, by the way a request takes through it:
 //! [`datapath`] → [`proxy`] → [`agent`] → [`nova`]. See ARCHITECTURE.md.
 
+pub mod accept;
 pub mod admin;
 pub mod agent;
 pub mod api;
@@ -10,6 +11,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod datapath;
+pub mod hop_by_hop;
 pub mod identity;
 pub mod inventory;
 pub mod logging;
@@ -19,6 +21,10 @@ pub mod netlink;
 pub mod netns;
 pub mod nova;
 pub mod proxy;
+pub mod reply;
 pub mod resolver;
 pub mod signature;
 pub mod supervisor;
+#[cfg(test)]
+mod testing;
+pub mod upstream;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
+use crate::body::request::RequestFault;
 use crate::body::{self, Body};
 
 /// A text answer. `message` is a whole sentence without a line end.
@@ -30,4 +31,23 @@ pub fn unavailable(message: impl Into<String>) -> Response<Body> {
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
+}
+
+/// To a sender who failed to send its body.
+pub fn refuse_body(fault: &RequestFault) -> Response<Body> {
+    let status = match fault {
+        RequestFault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        RequestFault::Silent(_) => StatusCode::REQUEST_TIMEOUT,
+        RequestFault::Broken { .. } => StatusCode::BAD_REQUEST,
+    };
+    text(status, sentence(fault))
+}
+
+fn sentence(fault: &RequestFault) -> String {
+    let mut text = fault.to_string();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text.push('.');
+    text
 }
