@@ -1,0 +1,30 @@
+//! What a guest is told when Nova gave no answer.
+
+use hyper::{Response, StatusCode};
+
+use crate::body::Body;
+use crate::nova::NovaError;
+use crate::reply;
+
+/// 503 for whatever may pass by itself. A hung Nova shows as 504 after 32 s
+/// behind haproxy; here it is 503 as well, see [`reply::unavailable`].
+pub(super) fn answer(error: &NovaError) -> Response<Body> {
+    match error {
+        NovaError::Connect(_) | NovaError::Lost(_) => {
+            reply::unavailable("The metadata service is temporarily unavailable.")
+        }
+        NovaError::Deadline(_) => {
+            reply::unavailable("The metadata service did not answer in time.")
+        }
+        NovaError::Malformed(_) | NovaError::Redirect { .. } => reply::text(
+            StatusCode::BAD_GATEWAY,
+            "The metadata service gave an answer that cannot be passed on.",
+        ),
+        NovaError::RequestBody(fault) => reply::refuse_body(fault),
+        NovaError::Path(_) => reply::text(StatusCode::BAD_REQUEST, "The path is not valid."),
+        NovaError::Identity(_) => reply::text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "This instance's identity cannot be passed on.",
+        ),
+    }
+}

@@ -1,0 +1,109 @@
+//! The agent's unix socket, for proxies of other kinds: Neutron's haproxies
+//! reach us here as they reach neutron-metadata-agent.
+//!
+//! Whoever may connect can speak for every guest: the socket's mode is the
+//! boundary, not what is checked here.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::door::{self, Unidentified};
+use super::{Agent, Answer};
+use crate::accept::AcceptFaults;
+use crate::body::Body;
+use crate::body::request::{BodyLimits, bounded};
+use crate::logging::access::{Record, Recorded};
+use crate::reply;
+
+/// haproxy's own `timeout server`: it has given up after that.
+const PATIENCE: Duration = Duration::from_secs(32);
+
+/// The proxy in front sets the limit; the body is passed on as it comes.
+const LIMITS: BodyLimits = BodyLimits {
+    size: u64::MAX,
+    silence: PATIENCE,
+};
+
+/// Serves until `drain`; then lets requests in flight end. Drop the future to
+/// end at once: no task outlives it.
+pub async fn serve(listener: UnixListener, agent: Arc<Agent>, drain: CancellationToken) {
+    let faults = AcceptFaults::default();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, Arc::clone(&agent), drain.clone()));
+                }
+                Err(error) => faults.survive("metadata_proxy_socket", &error).await,
+            },
+            Some(_) = connections.join_next() => {}
+            () = drain.cancelled() => break,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection(stream: UnixStream, agent: Arc<Agent>, drain: CancellationToken) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .half_close(true)
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(|request| exchange(&agent, request)),
+        );
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = drain.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to metadata_proxy_socket broke off");
+    }
+}
+
+async fn exchange(
+    agent: &Agent,
+    request: Request<Incoming>,
+) -> Result<Response<Recorded<Body, ()>>, Infallible> {
+    let requester = match door::requester(request.headers()) {
+        Ok(requester) => Arc::new(requester),
+        Err(error) => return Ok(refuse(agent, &request, &error)),
+    };
+    let mut record = Record::start(None, Some(Arc::clone(&requester)), &request);
+    let request = request.map(|body| bounded(body, LIMITS));
+    let Answer { response, instance } = agent.answer(&requester, request).await;
+    agent.metrics.socket_requests.count(response.status());
+    record.answered(response.status(), instance);
+    Ok(response.map(|body| Recorded::new(body, record, ())))
+}
+
+fn refuse(
+    agent: &Agent,
+    request: &Request<Incoming>,
+    error: &Unidentified,
+) -> Response<Recorded<Body, ()>> {
+    if let Some(suppressed) = agent.log.now() {
+        tracing::warn!(%error, suppressed, "a request on metadata_proxy_socket does not say whose it is");
+    }
+    let mut record = Record::start(None, None, request);
+    let response = reply::text(StatusCode::BAD_REQUEST, error.to_string());
+    agent.metrics.socket_requests.count(response.status());
+    record.answered(response.status(), None);
+    response.map(|body| Recorded::new(body, record, ()))
+}
