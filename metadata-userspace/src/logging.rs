@@ -3,6 +3,7 @@
 pub mod access;
 pub mod occasionally;
 
+use std::error::Error;
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
@@ -31,6 +32,22 @@ pub fn init(options: LogOptions) -> Result<(), TryInitError> {
         .with(lines)
         .with(filter(options))
         .try_init()
+}
+
+/// An error with its causes, for the log.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // thiserror's messages often end with their cause already.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
 }
 
 fn filter(options: LogOptions) -> Targets {

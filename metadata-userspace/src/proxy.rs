@@ -1,1 +1,159 @@
+//! Takes guests' requests in every namespace and passes on who asked.
+//!
+//! One [`Proxy`] serves any number of listeners, each with its [`Origin`]. It
+//! needs no particular runtime: several threads may each serve a duplicate of
+//! the same listener on a runtime of their own.
 
+mod connection;
+mod exchange;
+mod guest;
+mod headers;
+mod limits;
+pub mod saved_syn;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
+mod unix_upstream;
+mod watchdog;
+
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use nix::sys::socket::{setsockopt, sockopt};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::accept::AcceptFaults;
+use crate::agent::Agent;
+use crate::body::request::BodyLimits;
+use crate::config::{ProxyConfig, ProxyTimeouts};
+use crate::identity::Realm;
+use crate::logging::occasionally::Occasionally;
+use crate::metrics::ProxyMetrics;
+
+use guest::Guest;
+use limits::{Admission, GuestConnections};
+
+pub use unix_upstream::UnixUpstream;
+
+/// hyper cannot do with less (`MINIMUM_MAX_BUFFER_SIZE`).
+const SMALLEST_BUFFER: usize = 8192;
+
+/// Who answers.
+#[derive(Clone)]
+pub enum Upstream {
+    /// Our agent, called directly.
+    Agent(Arc<Agent>),
+    /// Another agent's unix socket, such as neutron-metadata-agent's.
+    Unix(Arc<UnixUpstream>),
+}
+
+/// Where the connections of a listener come from.
+#[derive(Debug)]
+pub struct Origin {
+    realm: Realm,
+    namespace: Arc<str>,
+    connections: GuestConnections,
+    log: Occasionally,
+}
+
+impl Origin {
+    /// `namespace` is its name, for the logs.
+    pub fn new(realm: Realm, namespace: impl Into<Arc<str>>) -> Self {
+        Self {
+            realm,
+            namespace: namespace.into(),
+            connections: GuestConnections::default(),
+            log: Occasionally::default(),
+        }
+    }
+}
+
+/// The HTTP server that guests meet.
+pub struct Proxy {
+    http: http1::Builder,
+    upstream: Upstream,
+    timeouts: ProxyTimeouts,
+    body_limits: BodyLimits,
+    connections_per_guest: usize,
+    metrics: ProxyMetrics,
+}
+
+impl Proxy {
+    pub fn new(config: &ProxyConfig, upstream: Upstream, metrics: ProxyMetrics) -> Self {
+        let mut http = http1::Builder::new();
+        http.half_close(true)
+            .max_buf_size(config.max_head_size.max(SMALLEST_BUFFER))
+            .max_header_size(config.max_head_size);
+        Self {
+            http,
+            upstream,
+            timeouts: config.timeouts.clone(),
+            body_limits: BodyLimits {
+                size: config.max_body_size,
+                silence: config.timeouts.client,
+            },
+            connections_per_guest: config.max_connections_per_guest,
+            metrics,
+        }
+    }
+
+    /// Serves until `drain`; then stops listening, lets requests in flight end
+    /// and returns. Dropping the future ends all its connections at once, for a
+    /// namespace that is gone: no task outlives it.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        origin: Arc<Origin>,
+        drain: CancellationToken,
+    ) {
+        self.prepare(&listener, &origin);
+        let faults = AcceptFaults::default();
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        let admission = GuestConnections::admit(
+                            &origin,
+                            peer.ip().to_canonical(),
+                            self.connections_per_guest,
+                        );
+                        match admission {
+                            Admission::Welcome(ticket) => {
+                                let guest = Guest::new(&self, &stream, ticket);
+                                connections.spawn(connection::serve(guest, stream, drain.clone()));
+                            }
+                            Admission::TooMany(ticket) => {
+                                self.metrics.refused.inc();
+                                connections.spawn(connection::refuse(ticket, stream));
+                            }
+                            Admission::Flood => {
+                                self.metrics.refused.inc();
+                            }
+                        }
+                    }
+                    Err(error) => faults.survive(&origin.namespace, &error).await,
+                },
+                Some(_) = connections.join_next() => {}
+                () = drain.cancelled() => break,
+            }
+        }
+        drop(listener);
+        while connections.join_next().await.is_some() {}
+    }
+
+    /// Options that accepted sockets inherit from their listener, which saves
+    /// setting them on each.
+    fn prepare(&self, listener: &TcpListener, origin: &Origin) {
+        // A guest that vanished acknowledges nothing; without this the kernel
+        // keeps what it was being sent for a quarter of an hour (tcp(7)).
+        let patience = u32::try_from(self.timeouts.client.as_millis()).unwrap_or(u32::MAX);
+        let set = setsockopt(listener, sockopt::TcpUserTimeout, &patience)
+            .and_then(|()| setsockopt(listener, sockopt::TcpNoDelay, &true));
+        if let Err(error) = set {
+            tracing::warn!(namespace = &*origin.namespace, %error, "cannot set options of the listener");
+        }
+    }
+}

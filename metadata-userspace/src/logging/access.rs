@@ -26,34 +26,60 @@ const LONGEST_FIELD: usize = 512;
 pub struct Record {
     /// Name of the namespace; `None` behind the agent's unix socket.
     namespace: Option<Arc<str>>,
-    requester: Arc<Requester>,
+    /// `None` when it could not be told.
+    requester: Option<Arc<Requester>>,
     instance: Option<Instance>,
-    method: Method,
-    uri: Uri,
-    user_agent: Option<HeaderValue>,
+    request: Option<Requested>,
     status: Option<StatusCode>,
     bytes: u64,
     complete: bool,
     started: Instant,
 }
 
+#[derive(Debug)]
+struct Requested {
+    method: Method,
+    uri: Uri,
+    user_agent: Option<HeaderValue>,
+}
+
 impl Record {
     /// Nothing here copies bytes: the fields share the request's own buffer.
     pub fn start<B>(
         namespace: Option<Arc<str>>,
-        requester: Arc<Requester>,
+        requester: Option<Arc<Requester>>,
         request: &Request<B>,
     ) -> Self {
         Self {
             namespace,
             requester,
             instance: None,
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            user_agent: request.headers().get(USER_AGENT).cloned(),
+            request: Some(Requested {
+                method: request.method().clone(),
+                uri: request.uri().clone(),
+                user_agent: request.headers().get(USER_AGENT).cloned(),
+            }),
             status: None,
             bytes: 0,
             complete: false,
+            started: Instant::now(),
+        }
+    }
+
+    /// A head that could not be taken: nothing of it is known.
+    pub fn of_refused_head(
+        namespace: Option<Arc<str>>,
+        requester: Option<Arc<Requester>>,
+        status: StatusCode,
+    ) -> Self {
+        Self {
+            namespace,
+            requester,
+            instance: None,
+            request: None,
+            status: Some(status),
+            bytes: 0,
+            complete: true,
             started: Instant::now(),
         }
     }
@@ -75,21 +101,23 @@ impl Drop for Record {
         if !tracing::enabled!(target: TARGET, tracing::Level::INFO) {
             return;
         }
-        let requester = &self.requester;
+        let requester = self.requester.as_deref();
+        let request = self.request.as_ref();
+        let user_agent = request.and_then(|request| request.user_agent.as_ref());
         tracing::info!(
             target: TARGET,
             namespace = self.namespace.as_deref(),
-            realm = %requester.realm,
-            client = %requester.address,
-            mac = requester.mac.map(tracing::field::display),
-            instance = self.instance.as_ref().map(|i| Escaped(i.id.as_bytes())).map(tracing::field::display),
-            method = %Escaped(self.method.as_str().as_bytes()),
-            target = %Target(&self.uri),
+            realm = requester.map(|requester| display(&requester.realm)),
+            client = requester.map(|requester| display(requester.address)),
+            mac = requester.and_then(|requester| requester.mac).map(display),
+            instance = self.instance.as_ref().map(|instance| display(Escaped(instance.id.as_bytes()))),
+            method = request.map(|request| display(Escaped(request.method.as_str().as_bytes()))),
+            target = request.map(|request| display(Target(&request.uri))),
             status = self.status.map(|status| status.as_u16()),
             bytes = self.bytes,
             cut_off = (!self.complete).then_some(true),
             ms = %Milliseconds(self.started),
-            agent = self.user_agent.as_ref().map(|agent| Escaped(agent.as_bytes())).map(tracing::field::display),
+            agent = user_agent.map(|agent| display(Escaped(agent.as_bytes()))),
         );
     }
 }
@@ -101,7 +129,11 @@ struct Escaped<'a>(&'a [u8]);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.get(..LONGEST_FIELD).unwrap_or(self.0);
-        let cut = if shown.len() < self.0.len() { "…" } else { "" };
+        let cut = if shown.len() < self.0.len() {
+            "…"
+        } else {
+            ""
+        };
         write!(f, "\"{}{cut}\"", shown.escape_ascii())
     }
 }
@@ -112,7 +144,10 @@ impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = match self.0.path_and_query() {
             Some(path) => path.as_str(),
-            None => self.0.authority().map_or("", |authority| authority.as_str()),
+            None => self
+                .0
+                .authority()
+                .map_or("", |authority| authority.as_str()),
         };
         Escaped(target.as_bytes()).fmt(f)
     }
@@ -197,6 +232,9 @@ mod tests {
     #[test]
     fn long_fields_are_cut() {
         let long = vec![b'a'; LONGEST_FIELD * 2];
-        assert_eq!(Escaped(&long).to_string().len(), LONGEST_FIELD + "\"…\"".len());
+        assert_eq!(
+            Escaped(&long).to_string().len(),
+            LONGEST_FIELD + "\"…\"".len()
+        );
     }
 }

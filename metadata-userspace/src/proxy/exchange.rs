@@ -1,0 +1,108 @@
+//! One request and its answer.
+
+use std::sync::Arc;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::guest::Guest;
+use super::watchdog::Phase;
+use super::{Upstream, headers};
+use crate::agent::Answer;
+use crate::body::Body;
+use crate::body::request::bounded;
+use crate::logging::access::{Record, Recorded};
+use crate::reply;
+
+/// Bytes of path and query. haproxy's buffer of 16 KiB holds no longer head.
+const LONGEST_TARGET: usize = 8 * 1024;
+
+/// Held until an answer's last byte is handed over.
+pub(super) struct InFlight {
+    guest: Arc<Guest>,
+    started: std::time::Instant,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.guest.watchdog.enter(Phase::Idle);
+        let duration = self.started.elapsed().as_secs_f64();
+        self.guest.proxy.metrics.duration.observe(duration);
+    }
+}
+
+pub(super) async fn answer(
+    guest: Arc<Guest>,
+    request: Request<Incoming>,
+) -> Response<Recorded<Body, InFlight>> {
+    guest.watchdog.enter(Phase::Exchange);
+    let requester = Some(Arc::clone(&guest.requester));
+    let mut record = Record::start(Some(guest.namespace()), requester, &request);
+    let in_flight = InFlight {
+        started: record.started(),
+        guest,
+    };
+    let guest = &in_flight.guest;
+    let has_body = !request.body().is_end_stream();
+    let Answer { response, instance } = match refusal(guest, &request) {
+        Some(response) => response.into(),
+        None => ask_upstream(guest, request).await,
+    };
+    if has_body {
+        guest.answered_with_body();
+    }
+    guest.proxy.metrics.requests.count(response.status());
+    record.answered(response.status(), instance);
+    response.map(|body| Recorded::new(body, record, in_flight))
+}
+
+/// What the proxy answers by itself.
+fn refusal(guest: &Guest, request: &Request<Incoming>) -> Option<Response<Body>> {
+    if request.method() == Method::CONNECT {
+        let text = "This is no proxy to elsewhere.";
+        return Some(reply::text(StatusCode::METHOD_NOT_ALLOWED, text));
+    }
+    let target = request.uri().path_and_query();
+    if target.is_some_and(|target| target.as_str().len() > LONGEST_TARGET) {
+        let text = format!("The path is longer than {LONGEST_TARGET} bytes.");
+        return Some(reply::text(StatusCode::URI_TOO_LONG, text));
+    }
+    let limit = guest.proxy.body_limits.size;
+    if request.body().size_hint().lower() > limit {
+        let text = format!("The request's body is longer than {limit} bytes.");
+        return Some(reply::text(StatusCode::PAYLOAD_TOO_LARGE, text));
+    }
+    None
+}
+
+async fn ask_upstream(guest: &Guest, request: Request<Incoming>) -> Answer {
+    let limits = guest.proxy.body_limits;
+    let mut request = request.map(|body| bounded(body, limits));
+    match &guest.proxy.upstream {
+        Upstream::Agent(agent) => {
+            // Our agent needs none of them, so none can mislead it.
+            request.headers_mut().clear();
+            agent.answer(&guest.requester, request).await
+        }
+        Upstream::Unix(agent) => {
+            headers::replace_identity(request.headers_mut(), &guest.requester);
+            agent.ask(request, guest.proxy.timeouts.server).await.into()
+        }
+    }
+}
+
+/// hyper has answered a head that it could not take; only the records are left
+/// to be kept.
+pub(super) fn record_refused_head(guest: &Guest, error: &hyper::Error) {
+    let status = if error.is_parse_too_large() {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    } else if error.is_parse() {
+        StatusCode::BAD_REQUEST
+    } else {
+        tracing::debug!(client = %guest.requester.address, %error, "a guest's connection broke off");
+        return;
+    };
+    guest.proxy.metrics.requests.count(status);
+    let requester = Some(Arc::clone(&guest.requester));
+    Record::of_refused_head(Some(guest.namespace()), requester, status);
+}

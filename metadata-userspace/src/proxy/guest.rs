@@ -1,0 +1,60 @@
+//! One connection of a guest, as its requests see it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use tokio::net::TcpStream;
+
+use super::Proxy;
+use super::limits::Ticket;
+use super::saved_syn;
+use super::watchdog::Watchdog;
+use crate::identity::Requester;
+
+/// Everything that the requests of a connection share.
+pub(super) struct Guest {
+    pub(super) proxy: Arc<Proxy>,
+    pub(super) requester: Arc<Requester>,
+    pub(super) watchdog: Watchdog,
+    ticket: Ticket,
+    body_unread: AtomicBool,
+}
+
+impl Guest {
+    /// The identity is the socket's: the listener's realm, the peer address and
+    /// the MAC of the SYN. No byte of the connection was read for it.
+    pub(super) fn new(proxy: &Arc<Proxy>, stream: &TcpStream, ticket: Ticket) -> Arc<Self> {
+        proxy.metrics.connections.inc();
+        Arc::new(Self {
+            proxy: Arc::clone(proxy),
+            requester: Arc::new(Requester {
+                realm: ticket.origin.realm.clone(),
+                address: ticket.address,
+                mac: saved_syn::source_mac(stream),
+            }),
+            watchdog: Watchdog::new(&proxy.timeouts),
+            ticket,
+            body_unread: AtomicBool::new(false),
+        })
+    }
+
+    /// A request with a body was answered, perhaps before the body's end.
+    pub(super) fn answered_with_body(&self) {
+        self.body_unread.store(true, Relaxed);
+    }
+
+    /// Whether the guest may still be sending when the connection closes.
+    pub(super) fn may_be_sending(&self) -> bool {
+        self.body_unread.load(Relaxed)
+    }
+
+    pub(super) fn namespace(&self) -> Arc<str> {
+        Arc::clone(&self.ticket.origin.namespace)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.proxy.metrics.connections.dec();
+    }
+}

@@ -1,0 +1,86 @@
+//! The proxy as a guest meets it, over real sockets.
+
+mod bodies;
+mod framing;
+mod limits;
+mod unix;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Origin, Proxy, Upstream};
+use crate::agent::Agent;
+use crate::config::{ProxyConfig, ProxyTimeouts, ProxyUpstream};
+use crate::metrics::Metrics;
+use crate::nova::{Nova, NovaTls};
+use crate::testing::{Fixed, Scripted, nova_config, realm};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn config() -> ProxyConfig {
+    ProxyConfig {
+        upstream: ProxyUpstream::Agent,
+        timeouts: ProxyTimeouts {
+            connect: SECOND,
+            client: SECOND / 4,
+            server: SECOND,
+            http_request: SECOND / 4,
+            http_keep_alive: SECOND / 4,
+        },
+        max_head_size: 16 * 1024,
+        max_body_size: 64 * 1024,
+        max_connections_per_guest: 8,
+        access_log: true,
+    }
+}
+
+/// A proxy on loopback; its connections end with it.
+struct Served {
+    address: SocketAddr,
+    metrics: Metrics,
+    drain: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn serve(config: &ProxyConfig, upstream: impl FnOnce(&Metrics) -> Upstream) -> Served {
+    let metrics = Metrics::new();
+    let upstream = upstream(&metrics);
+    let proxy = Arc::new(Proxy::new(config, upstream, metrics.proxy.clone()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let drain = CancellationToken::new();
+    let origin = Arc::new(Origin::new(realm(), "qrouter-test"));
+    let serving = tokio::spawn(proxy.serve(listener, origin, drain.clone()));
+    Served {
+        address,
+        metrics,
+        drain,
+        serving,
+    }
+}
+
+/// The whole way: proxy, agent, `nova`.
+async fn before(nova: &Scripted, config: &ProxyConfig) -> Served {
+    let address = nova.address;
+    serve(config, |metrics| {
+        let nova = Nova::new(
+            &nova_config(address),
+            &NovaTls::default(),
+            metrics.nova.clone(),
+        );
+        let agent = Agent::new(Fixed::found(), nova.unwrap(), metrics.agent.clone());
+        Upstream::Agent(Arc::new(agent))
+    })
+    .await
+}
