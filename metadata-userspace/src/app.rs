@@ -1,1 +1,97 @@
+//! Composition root: from a command line to what it does.
 
+pub mod api;
+pub mod check;
+pub mod listeners;
+pub mod passwords;
+pub mod run;
+pub mod status;
+pub mod supervise;
+pub mod unload;
+pub mod worker;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::task::LocalSet;
+
+use crate::cli::{Command, ConfigArgs};
+use crate::config::{Config, ConfigSources};
+use crate::logging::{self, LogOptions};
+
+/// Does what the command says; the exit code is that of the process.
+pub fn main(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run { config } => on_this_thread(run::run(start(load(config, None)?)?))?,
+        Command::Api {
+            config,
+            listen,
+            inventory,
+        } => {
+            on_this_thread(api::run(listen_at(
+                start(load(config, inventory)?)?,
+                listen,
+            )))?;
+        }
+        Command::Status { config, json } => {
+            on_this_thread(status::run(&load(config, None)?.admin.socket, json))?;
+        }
+        Command::Unload { config } => on_this_thread(unload::run(&load(config, None)?))?,
+        Command::Check { options: true, .. } => check::print_options(),
+        Command::Check {
+            config: ConfigArgs(from),
+            json,
+            ..
+        } => {
+            return check::run(
+                &ConfigSources {
+                    from,
+                    inventory: None,
+                },
+                json,
+            );
+        }
+        Command::Worker { uid, gid, threads } => worker::run(uid, gid, threads)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(ConfigArgs(from): ConfigArgs, inventory: Option<PathBuf>) -> anyhow::Result<Config> {
+    Ok(Config::load(&ConfigSources { from, inventory })?)
+}
+
+/// The supervisor and all clients have one thread: it enters namespaces, and
+/// another would not come along.
+fn on_this_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    LocalSet::new().block_on(&runtime, work)
+}
+
+/// What a daemon does before anything else.
+fn start(config: Config) -> anyhow::Result<Config> {
+    logging::init(LogOptions {
+        debug: config.debug,
+        access_log: config.proxy.access_log,
+    })?;
+    // Each namespace takes a few files, each connection one.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)
+        .context("cannot raise the limit of open files")?;
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
+    Ok(config)
+}
+
+fn listen_at(mut config: Config, listen: Option<SocketAddr>) -> Config {
+    if let Some(address) = listen {
+        config.nova.host = address.ip().to_string();
+        config.nova.port = address.port();
+    }
+    config
+}

@@ -63,7 +63,14 @@ pub enum Command {
     },
     /// The unprivileged half of `run`, which `run` starts itself
     #[command(hide = true)]
-    Worker,
+    Worker {
+        #[arg(long)]
+        uid: u32,
+        #[arg(long)]
+        gid: u32,
+        #[arg(long)]
+        threads: usize,
+    },
 }
 
 /// `--config-file` and `--config-dir`, in the order of the command line: a
@@ -169,6 +176,14 @@ mod tests {
     fn the_worker_is_not_advertised() {
         let help = <Cli as clap::CommandFactory>::command().render_help();
         assert!(!help.to_string().contains("worker"), "{help}");
-        assert_eq!(command("metadatad worker"), Command::Worker);
+        let worker = command("metadatad worker --uid 1 --gid 2 --threads 3");
+        assert!(matches!(
+            worker,
+            Command::Worker {
+                uid: 1,
+                gid: 2,
+                threads: 3
+            }
+        ));
     }
 }

@@ -1,1 +1,17 @@
-fn main() {}
+//! `metadatad`: entry of both processes and of every command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use metadata_userspace::app;
+use metadata_userspace::cli::Cli;
+
+fn main() -> ExitCode {
+    match app::main(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("metadatad: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,117 @@
+//! A handle on a network namespace, and the only `setns` in the tree.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
+use serde::{Deserialize, Serialize};
+
+/// The identity of a namespace as long as somebody holds it. A name is none:
+/// it may be deleted and given to another namespace while requests run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NetnsId {
+    pub inode: u64,
+    pub device: u64,
+}
+
+/// An open namespace. The file descriptor keeps the namespace alive, and its
+/// inode from being given to another one.
+#[derive(Debug)]
+pub struct Netns {
+    file: File,
+    id: NetnsId,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum NetnsError {
+    /// `ip netns add` creates the file first and mounts the namespace on it
+    /// afterwards; between the two there is nothing to enter.
+    #[error("{0} is no namespace (yet): nothing is mounted there")]
+    NotMounted(PathBuf),
+    #[error("cannot open the namespace {path}: {source}")]
+    Open { path: PathBuf, source: io::Error },
+    #[error("cannot enter the namespace with inode {inode}: {source}; this takes CAP_SYS_ADMIN")]
+    Enter { inode: u64, source: io::Error },
+}
+
+impl Netns {
+    /// Opens the namespace mounted at `path`.
+    pub fn open(path: &Path) -> Result<Self, NetnsError> {
+        let failed = |source: io::Error| NetnsError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(failed)?;
+        let filesystem = fstatfs(&file).map_err(|errno| failed(errno.into()))?;
+        if filesystem.filesystem_type() != NSFS_MAGIC {
+            return Err(NetnsError::NotMounted(path.to_owned()));
+        }
+        let metadata = file.metadata().map_err(failed)?;
+        let id = NetnsId {
+            inode: metadata.ino(),
+            device: metadata.dev(),
+        };
+        Ok(Self { file, id })
+    }
+
+    pub fn id(&self) -> NetnsId {
+        self.id
+    }
+
+    /// Runs `inside` on this thread in the namespace, then comes back. Sockets
+    /// that it makes stay in the namespace wherever they are used later.
+    ///
+    /// `inside` cannot await: the thread serves nothing else meanwhile. A thread
+    /// that could not come back would act on the wrong namespace from then on,
+    /// so that ends the process.
+    pub fn run<T>(&self, inside: impl FnOnce() -> T) -> Result<T, NetnsError> {
+        let enter = |source: io::Error| NetnsError::Enter {
+            inode: self.id.inode,
+            source,
+        };
+        let home = File::open("/proc/thread-self/ns/net").map_err(enter)?;
+        setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|errno| enter(errno.into()))?;
+        let _way_back = WayBack(home);
+        Ok(inside())
+    }
+}
+
+/// Returns on drop, so that a panic inside does not leave the thread there.
+struct WayBack(File);
+
+impl Drop for WayBack {
+    fn drop(&mut self) {
+        if let Err(errno) = setns(self.0.as_fd(), CloneFlags::CLONE_NEWNET) {
+            tracing::error!(%errno, "cannot return from a network namespace; giving up");
+            std::process::abort();
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_file_is_no_namespace() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(
+            Netns::open(file.path()),
+            Err(NetnsError::NotMounted(_))
+        ));
+    }
+
+    #[test]
+    fn two_handles_of_one_namespace_have_one_identity() {
+        let path = Path::new("/proc/self/ns/net");
+        assert_eq!(
+            Netns::open(path).unwrap().id(),
+            Netns::open(path).unwrap().id()
+        );
+    }
+}

@@ -1,1 +1,12 @@
+//! The privileged process: owns namespaces, links and every listening socket,
+//! and reads no byte that comes in through one.
+//!
+//! It hands the sockets to a [worker](crate::worker) without any privilege and
+//! replaces one that dies. Connections wait in the sockets' backlog meanwhile.
 
+pub mod control;
+pub mod listeners;
+pub mod orders;
+pub mod sockets;
+pub mod spawn;
+pub mod worker_process;

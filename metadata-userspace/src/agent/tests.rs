@@ -79,7 +79,7 @@ async fn haproxys_request_is_answered_for_the_address_it_saw() {
         !seen.contains("10.0.0.66") && !seen.contains("evil"),
         "{seen}"
     );
-    assert_eq!(served.metrics.totals().socket_requests.get(&200), Some(&1));
+    assert_eq!(served.metrics.totals().socket_requests.get("200"), Some(&1));
 }
 
 #[tokio::test]

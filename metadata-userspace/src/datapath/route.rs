@@ -46,6 +46,9 @@ pub fn ensure_route(socket: &NamespaceSocket) -> Result<Reachability, NetlinkErr
         Reachability::None => {}
         there => return Ok(there),
     }
+    // The kernel takes no route over an interface that is down, as `lo` is in
+    // a new namespace until Neutron, or nobody, brings it up.
+    socket.bring_up(LOOPBACK)?;
     match socket.add_local_route(ROUTE, LOOPBACK) {
         Err(error) if !error.already_exists() => Err(error),
         _ => Ok(Reachability::ByRoute),

@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 /// Answers by status.
-pub type StatusCounts = BTreeMap<u16, u64>;
+pub type StatusCounts = BTreeMap<String, u64>;
 
 /// StatusCode promises 100..=999.
 const FIRST: u16 = 100;
@@ -52,7 +52,10 @@ impl StatusCounters {
     pub fn snapshot(&self) -> StatusCounts {
         (FIRST..)
             .zip(self.seen.iter())
-            .filter_map(|(status, seen)| seen.get().map(|counter| (status, counter.get())))
+            .filter_map(|(status, seen)| {
+                seen.get()
+                    .map(|counter| (status.to_string(), counter.get()))
+            })
             .collect()
     }
 }

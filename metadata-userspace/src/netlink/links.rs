@@ -17,6 +17,15 @@ pub struct Link {
 }
 
 impl NamespaceSocket {
+    /// Brings an interface up; one that is up stays so.
+    pub fn bring_up(&self, index: u32) -> Result<(), NetlinkError> {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.header.flags = LinkFlags::Up;
+        link.header.change_mask = LinkFlags::Up;
+        self.request(RouteNetlinkMessage::SetLink(link), 0)
+    }
+
     /// Every interface of the namespace.
     pub fn links(&self) -> Result<Vec<Link>, NetlinkError> {
         let listing = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;

@@ -33,7 +33,7 @@ async fn heads_have_a_limit() {
             head.len()
         );
     }
-    assert_eq!(proxy.metrics.totals().requests.get(&431), Some(&3));
+    assert_eq!(proxy.metrics.totals().requests.get("431"), Some(&3));
 }
 
 #[tokio::test]

@@ -1,0 +1,125 @@
+//! `metadatad run`: everything, for every namespace of the host.
+
+use std::rc::Rc;
+
+use anyhow::{Context, anyhow};
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+
+use super::supervise::{Namespaces, Worker, supervise};
+use super::{listeners, passwords};
+use crate::config::{Config, Secret};
+use crate::datapath::Datapath;
+use crate::inventory::Inventory;
+use crate::namespaces::registry::Registry;
+use crate::namespaces::role::Selection;
+use crate::namespaces::served::Settings;
+use crate::namespaces::watch::DirectoryWatch;
+use crate::nova::NovaTls;
+use crate::supervisor::listeners::Listener;
+use crate::supervisor::orders::{Briefing, ListenerId};
+use crate::supervisor::worker_process::Command;
+
+/// Runs the daemon until it is told to stop. Needs tokio's local task set.
+pub async fn run(mut config: Config) -> anyhow::Result<()> {
+    let account = config.worker.account()?;
+    if config.api.embedded && config.nova.shared_secret.0.is_empty() {
+        // Both ends are in this daemon, and nobody else is to sign.
+        config.nova.shared_secret = random_secret()?;
+    }
+    let briefing = brief(config)?;
+    let config = briefing.config.clone();
+    // First what another daemon with this configuration would hold already.
+    let listeners = listeners::open(&config)?;
+    let (commands, queue) = mpsc::unbounded_channel();
+    let first_free = hand_over(listeners, &commands)?;
+    passwords::prepare(&config.api.password_dir, &account)?;
+    let namespaces = namespaces(&config, commands.clone(), first_free)?;
+    let done = supervise(
+        Worker {
+            account,
+            briefing,
+            commands,
+            queue,
+        },
+        Some(namespaces),
+    )
+    .await;
+    listeners::remove_files(&config);
+    Ok(done?)
+}
+
+/// Reads what the worker may not read itself.
+pub fn brief(config: Config) -> anyhow::Result<Briefing> {
+    let inventory = match &config.agent.inventory {
+        Some(path) => Inventory::load(path)?,
+        None => Inventory::default(),
+    };
+    let nova_tls = NovaTls::read(&config.nova)?;
+    Ok(Briefing {
+        config,
+        inventory,
+        nova_tls,
+    })
+}
+
+fn random_secret() -> anyhow::Result<Secret> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).context("cannot make a shared secret")?;
+    Ok(Secret(
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    ))
+}
+
+/// Queues the sockets for the worker; returns the first number that is free.
+pub fn hand_over(
+    opened: listeners::Opened,
+    commands: &mpsc::UnboundedSender<Command>,
+) -> anyhow::Result<ListenerId> {
+    let first_free = ListenerId::try_from(opened.len())?;
+    for (id, (role, socket)) in (0..).zip(opened) {
+        let listener = Listener {
+            role,
+            socket: Rc::new(socket),
+        };
+        commands
+            .send(Command::Open { id, listener })
+            .map_err(|_| anyhow!("the supervisor is gone"))?;
+    }
+    Ok(first_free)
+}
+
+fn namespaces(
+    config: &Config,
+    worker: mpsc::UnboundedSender<Command>,
+    first_listener: ListenerId,
+) -> anyhow::Result<Namespaces> {
+    let mut settings = Settings {
+        datapath: Datapath::load(&config.datapath)?,
+        config: config.datapath.clone(),
+        backlog: config.worker.backlog,
+    };
+    if let Some(log) = settings.datapath.take_verdict_log() {
+        spawn_local(log.forward());
+    }
+    let selection = Selection::new(&config.namespaces.globs)?;
+    let netns_dir = config.namespaces.netns_dir.clone();
+    // The watch before the first look: what happens in between is seen twice,
+    // not missed.
+    let directory = DirectoryWatch::new(&netns_dir)?;
+    let (inside, changes) = mpsc::unbounded_channel();
+    let mut registry = Registry::new(
+        netns_dir,
+        selection,
+        settings,
+        inside,
+        worker,
+        first_listener,
+    );
+    registry.mark_all()?;
+    Ok(Namespaces {
+        registry,
+        directory,
+        changes,
+    })
+}

@@ -1,0 +1,168 @@
+//! `metadatad status`: how the daemon and its namespaces are doing.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::admin::client;
+use crate::status::{NamespaceState, ServingState, Status};
+
+/// Asks the daemon behind `socket` and prints what it says.
+pub async fn run(socket: &Path, json: bool) -> anyhow::Result<()> {
+    let status = client::status(socket).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        print!("{}", render(&status));
+    }
+    Ok(())
+}
+
+/// The status for people.
+fn render(status: &Status) -> String {
+    let host = &status.host;
+    let mut text = String::new();
+    let worker = host
+        .worker
+        .pid
+        .map_or("none".to_owned(), |pid| format!("pid {pid}"));
+    line(&mut text, "version", &host.version);
+    line(
+        &mut text,
+        "worker",
+        &format!("{worker}, replaced {} times", host.worker.restarts),
+    );
+    line(
+        &mut text,
+        "programs",
+        &list(
+            host.programs
+                .iter()
+                .map(|(name, id)| format!("{name} id {id}")),
+        ),
+    );
+    line(
+        &mut text,
+        "requests",
+        &list(
+            status
+                .totals
+                .requests
+                .iter()
+                .map(|(status, count)| format!("{status}: {count}")),
+        ),
+    );
+    line(
+        &mut text,
+        "verdicts",
+        &list(
+            host.verdicts
+                .iter()
+                .map(|(name, count)| format!("{name}: {}", count.packets)),
+        ),
+    );
+    line(&mut text, "namespaces", &host.namespaces.len().to_string());
+    for namespace in &host.namespaces {
+        text.push_str(&render_namespace(namespace));
+    }
+    text
+}
+
+fn render_namespace(namespace: &NamespaceState) -> String {
+    let state = match namespace.state {
+        ServingState::Serving => "serving",
+        ServingState::Failed => "FAILED",
+    };
+    let mut text = format!(
+        "\n{} (inode {}): {state}\n",
+        namespace.name, namespace.inode
+    );
+    if let Some(problem) = &namespace.problem {
+        let _ = writeln!(text, "  {problem}");
+    }
+    for interface in &namespace.interfaces {
+        let steered = if interface.steered {
+            "steered"
+        } else {
+            "NOT steered"
+        };
+        let _ = writeln!(
+            text,
+            "  {} (index {}): {steered}",
+            interface.name, interface.index
+        );
+    }
+    text
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{name:<11} {value}");
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() {
+        "none yet".into()
+    } else {
+        items.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Realm;
+    use crate::metrics::Totals;
+    use crate::status::{HostState, InterfaceState, VerdictCount, WorkerState};
+
+    #[test]
+    fn trouble_stands_out() {
+        let namespace = NamespaceState {
+            name: "qrouter-1".into(),
+            realm: Realm::Router("1".into()),
+            inode: 7,
+            state: ServingState::Failed,
+            problem: Some("the port is taken".into()),
+            interfaces: vec![InterfaceState {
+                name: "qr-1".into(),
+                index: 2,
+                steered: false,
+            }],
+        };
+        let host = HostState {
+            version: "1.2.3".into(),
+            worker: WorkerState {
+                pid: Some(9),
+                restarts: 1,
+            },
+            programs: [("metadata_steer".into(), 4)].into(),
+            namespaces: vec![namespace],
+            verdicts: [(
+                "steered".into(),
+                VerdictCount {
+                    packets: 12,
+                    bytes: 800,
+                },
+            )]
+            .into(),
+        };
+        let totals = Totals {
+            requests: [("200".into(), 3)].into_iter().collect(),
+            ..Totals::default()
+        };
+        let status = Status { host, totals };
+        assert_eq!(
+            render(&status),
+            "version     1.2.3\n\
+             worker      pid 9, replaced 1 times\n\
+             programs    metadata_steer id 4\n\
+             requests    200: 3\n\
+             verdicts    steered: 12\n\
+             namespaces  1\n\
+             \n\
+             qrouter-1 (inode 7): FAILED\n  \
+             the port is taken\n  \
+             qr-1 (index 2): NOT steered\n"
+        );
+    }
+}

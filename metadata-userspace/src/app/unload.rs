@@ -1,0 +1,76 @@
+//! `metadatad unload`: removes every trace of the datapath from the host.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use crate::admin::client;
+use crate::config::Config;
+use crate::datapath;
+use crate::namespaces::role::Selection;
+use crate::netlink::NamespaceSocket;
+use crate::netns::Netns;
+
+/// Takes filters and routes out of every namespace that the configuration
+/// selects, then the pins. What was already gone is no failure; everything that
+/// fails is reported, and the rest goes on.
+pub async fn run(config: &Config) -> anyhow::Result<()> {
+    let socket = &config.admin.socket;
+    if client::status(socket).await.is_ok() {
+        bail!(
+            "a daemon answers at {} and would put everything back; stop it first",
+            socket.display()
+        );
+    }
+    let namespaces = clear_namespaces(config)?;
+    datapath::unload_pins(&config.datapath).context("cannot remove the pins")?;
+    println!(
+        "removed filters and routes from {namespaces} namespaces, and {}",
+        config.datapath.bpffs.display()
+    );
+    Ok(())
+}
+
+fn clear_namespaces(config: &Config) -> anyhow::Result<usize> {
+    let directory = &config.namespaces.netns_dir;
+    let selection = Selection::new(&config.namespaces.globs)?;
+    let mut cleared = 0;
+    let mut failures = Vec::new();
+    for name in names_in(directory)? {
+        if selection.role_of(&name).is_none() {
+            continue;
+        }
+        match clear(config, &directory.join(&name)) {
+            Ok(()) => cleared += 1,
+            Err(error) => failures.push(format!("{name}: {error:#}")),
+        }
+    }
+    if !failures.is_empty() {
+        bail!(
+            "cannot clear these namespaces; run it again:\n  {}",
+            failures.join("\n  ")
+        );
+    }
+    Ok(cleared)
+}
+
+fn clear(config: &Config, path: &Path) -> anyhow::Result<()> {
+    Netns::open(path)?.run(|| {
+        let netlink = NamespaceSocket::open()?;
+        datapath::remove_from_namespace(&config.datapath, &netlink)?;
+        Ok(())
+    })?
+}
+
+fn names_in(directory: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", directory.display()));
+        }
+    };
+    Ok(entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect())
+}

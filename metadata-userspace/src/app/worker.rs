@@ -1,0 +1,31 @@
+//! `metadatad worker`: the unprivileged process, started by the supervisor.
+
+use std::io::stdin;
+use std::os::fd::AsFd;
+
+use anyhow::Context;
+use nix::unistd::{Gid, Uid};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::worker::{orders, privileges};
+
+/// Gives up every privilege, then takes orders over standard input.
+pub fn run(uid: u32, gid: u32, threads: usize) -> anyhow::Result<()> {
+    privileges::drop_all(Uid::from_raw(uid), Gid::from_raw(gid))?;
+    let control = stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .context("no control channel on standard input")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.max(1))
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        // The terminal's Ctrl-C and systemd's SIGTERM reach every process of the
+        // daemon; the supervisor decides what they mean.
+        let _interrupt = signal(SignalKind::interrupt())?;
+        let _terminate = signal(SignalKind::terminate())?;
+        let _hang_up = signal(SignalKind::hangup())?;
+        Ok(orders::follow(control).await?)
+    })
+}

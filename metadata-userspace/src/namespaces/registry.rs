@@ -1,0 +1,227 @@
+//! All namespaces of the host, each brought to what it should be in its turn.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use tokio::sync::mpsc;
+
+use super::plan::{NameStep, name_step};
+use super::role::{Role, Selection};
+use super::served::{ServedNamespace, Settings};
+use super::watch::Change;
+use crate::datapath::Datapath;
+use crate::netns::{Netns, NetnsError};
+use crate::status::NamespaceState;
+use crate::supervisor::listeners::Listener;
+use crate::supervisor::orders::{ListenerId, ListenerRole};
+use crate::supervisor::worker_process::Command;
+
+struct Entry {
+    namespace: ServedNamespace,
+    listener: Option<ListenerId>,
+}
+
+/// Holds what is served and knows what has to be looked at again.
+pub struct Registry {
+    directory: PathBuf,
+    selection: Selection,
+    settings: Settings,
+    entries: BTreeMap<String, Entry>,
+    /// Names that have to be looked at.
+    dirty: BTreeSet<String>,
+    /// Names whose namespace is not mounted yet.
+    unmounted: BTreeSet<String>,
+    /// Names inside which something changed.
+    changes: mpsc::UnboundedSender<String>,
+    worker: mpsc::UnboundedSender<Command>,
+    next_listener: ListenerId,
+}
+
+impl Registry {
+    /// Namespaces' names go to `changes` when something happens inside them;
+    /// bring them back with [`Self::mark`].
+    pub fn new(
+        directory: PathBuf,
+        selection: Selection,
+        settings: Settings,
+        changes: mpsc::UnboundedSender<String>,
+        worker: mpsc::UnboundedSender<Command>,
+        first_listener: ListenerId,
+    ) -> Self {
+        Self {
+            directory,
+            selection,
+            settings,
+            entries: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            unmounted: BTreeSet::new(),
+            changes,
+            worker,
+            next_listener: first_listener,
+        }
+    }
+
+    pub fn datapath(&self) -> &Datapath {
+        &self.settings.datapath
+    }
+
+    /// Notes what a change in the directory makes necessary.
+    pub fn note(&mut self, change: Change) -> io::Result<()> {
+        match change {
+            Change::Names(names) => names.into_iter().for_each(|name| self.mark_os(name)),
+            Change::Mounts => self.dirty.append(&mut self.unmounted),
+            Change::Everything => self.mark_all()?,
+        }
+        Ok(())
+    }
+
+    /// Everything has to be looked at: what is there and what was.
+    pub fn mark_all(&mut self) -> io::Result<()> {
+        self.dirty.extend(self.entries.keys().cloned());
+        for entry in std::fs::read_dir(&self.directory)? {
+            self.mark_os(entry?.file_name());
+        }
+        Ok(())
+    }
+
+    /// One namespace has to be looked at.
+    pub fn mark(&mut self, name: String) {
+        self.dirty.insert(name);
+    }
+
+    fn mark_os(&mut self, name: OsString) {
+        // Neutron's names are ASCII; others have no role.
+        if let Ok(name) = name.into_string() {
+            self.mark(name);
+        }
+    }
+
+    /// Those that could not be served have to be tried again.
+    pub fn mark_failed(&mut self) {
+        let failed = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.namespace.has_problem());
+        self.dirty.extend(failed.map(|(name, _)| name.clone()));
+    }
+
+    pub fn has_failed(&self) -> bool {
+        self.entries
+            .values()
+            .any(|entry| entry.namespace.has_problem())
+    }
+
+    pub fn has_work(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Looks at one namespace and brings it to what it should be.
+    pub fn work(&mut self) {
+        if let Some(name) = self.dirty.pop_first() {
+            self.settle(&name);
+        }
+    }
+
+    pub fn states(&self) -> Vec<NamespaceState> {
+        self.entries
+            .values()
+            .map(|entry| entry.namespace.state())
+            .collect()
+    }
+
+    fn settle(&mut self, name: &str) {
+        let Some(role) = self.selection.role_of(name) else {
+            return;
+        };
+        let present = self.open(name);
+        let served = self.entries.get(name).map(|entry| entry.namespace.id());
+        let step = name_step(present.as_ref().map(Netns::id), served);
+        if matches!(step, NameStep::Stop | NameStep::Replace) {
+            self.stop(name);
+        }
+        if let (NameStep::Start | NameStep::Replace, Some(netns)) = (step, present) {
+            self.start(name, role, netns);
+        }
+        self.reconcile(name);
+    }
+
+    fn open(&mut self, name: &str) -> Option<Netns> {
+        self.unmounted.remove(name);
+        match Netns::open(&self.directory.join(name)) {
+            Ok(netns) => Some(netns),
+            Err(NetnsError::NotMounted(_)) => {
+                self.unmounted.insert(name.to_owned());
+                None
+            }
+            Err(NetnsError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                None
+            }
+            Err(error) => {
+                tracing::error!(namespace = name, %error, "cannot be served");
+                None
+            }
+        }
+    }
+
+    fn start(&mut self, name: &str, role: Role, netns: Netns) {
+        match ServedNamespace::watch(name.to_owned(), role, netns, self.changes.clone()) {
+            Ok(namespace) => {
+                self.entries.insert(
+                    name.to_owned(),
+                    Entry {
+                        namespace,
+                        listener: None,
+                    },
+                );
+            }
+            Err(error) => tracing::error!(namespace = name, %error, "cannot be served"),
+        }
+    }
+
+    fn stop(&mut self, name: &str) {
+        let Some(entry) = self.entries.remove(name) else {
+            return;
+        };
+        if let Some(id) = entry.listener {
+            self.tell_worker(Command::Close { id });
+        }
+        entry.namespace.leave(&self.settings);
+    }
+
+    fn reconcile(&mut self, name: &str) {
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
+        let Some(socket) = entry.namespace.reconcile(&mut self.settings) else {
+            return;
+        };
+        let id = self.next_listener;
+        self.next_listener += 1;
+        entry.listener = Some(id);
+        let realm = entry.namespace.role().realm.clone();
+        let role = ListenerRole::Proxy {
+            namespace: name.to_owned(),
+            realm,
+        };
+        self.tell_worker(Command::Open {
+            id,
+            listener: listener(role, socket),
+        });
+    }
+
+    fn tell_worker(&self, command: Command) {
+        // The receiver only goes when the whole supervisor does.
+        let _ = self.worker.send(command);
+    }
+}
+
+fn listener(role: ListenerRole, socket: OwnedFd) -> Listener {
+    Listener {
+        role,
+        socket: Rc::new(socket),
+    }
+}

@@ -1,0 +1,58 @@
+//! What supervisor and worker say to each other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::identity::Realm;
+use crate::inventory::Inventory;
+use crate::nova::NovaTls;
+
+/// Names a listening socket for as long as the supervisor lives.
+pub type ListenerId = u64;
+
+/// What a listening socket is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListenerRole {
+    /// Guests of one namespace.
+    Proxy { namespace: String, realm: Realm },
+    /// `metadata_proxy_socket`.
+    Agent,
+    /// The embedded metadata API.
+    Api,
+    /// `[metadatad] admin_socket`.
+    Admin,
+    /// `[metadatad] metrics_listen`.
+    Metrics,
+}
+
+/// From the supervisor. Each takes at most one file descriptor along.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Order {
+    /// First of all; the file holds a [`Briefing`].
+    Start,
+    /// Serve the socket that comes along.
+    Listen { id: ListenerId, role: ListenerRole },
+    /// The socket's namespace is gone: end its connections.
+    Close { id: ListenerId },
+    /// The inventory changed; the file holds an [`Inventory`].
+    Inventory,
+    /// The answer to [`Report::AskHostState`]; the file holds a [`HostState`](crate::status::HostState).
+    HostState,
+    /// Finish what is under way, accept nothing more, exit.
+    Drain,
+}
+
+/// From the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// An operator wants to know how the host is doing.
+    AskHostState,
+}
+
+/// Everything the worker cannot read by itself, having no privilege.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Briefing {
+    pub config: Config,
+    pub inventory: Inventory,
+    pub nova_tls: NovaTls,
+}

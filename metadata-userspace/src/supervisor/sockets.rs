@@ -1,0 +1,139 @@
+//! Opening the sockets that are not a namespace's.
+
+use std::fs::Permissions;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid, chown};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    #[error("cannot listen on {path}: {source}")]
+    Unix { path: PathBuf, source: io::Error },
+    #[error("cannot listen on {address}: {source}")]
+    Tcp {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error("another program already answers at {0}; stop it first, or give this one another path")]
+    Taken(PathBuf),
+}
+
+/// Who may connect to a unix socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    pub uid: Uid,
+    pub gid: Gid,
+    pub mode: u32,
+}
+
+/// Listens on a unix socket; its directory is made where it is missing. A file
+/// that an earlier life left there is replaced, a socket in use is not.
+pub fn unix(path: &Path, access: Access, backlog: u32) -> Result<OwnedFd, SocketError> {
+    if UnixStream::connect(path).is_ok() {
+        return Err(SocketError::Taken(path.to_owned()));
+    }
+    open_unix(path, access, backlog).map_err(|source| SocketError::Unix {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn open_unix(path: &Path, access: Access, backlog: u32) -> io::Result<OwnedFd> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    // Whoever can connect can impersonate every guest: nobody may before the
+    // mode is set.
+    let usual = umask(Mode::from_bits_truncate(0o777));
+    let bound = socket.bind(&SockAddr::unix(path)?);
+    umask(usual);
+    bound?;
+    chown(path, Some(access.uid), Some(access.gid))?;
+    std::fs::set_permissions(path, Permissions::from_mode(access.mode))?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// Removes a socket nobody listens on; any other file stays, and fails the bind.
+pub fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(path),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Listens on a TCP address of this host.
+pub fn tcp(address: SocketAddr, backlog: u32) -> Result<OwnedFd, SocketError> {
+    open_tcp(address, backlog).map_err(|source| SocketError::Tcp { address, source })
+}
+
+fn open_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking().cloexec(),
+        None,
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// The user and group of an existing file or directory.
+pub fn owner(path: &Path) -> io::Result<(Uid, Gid)> {
+    let metadata = std::fs::metadata(path)?;
+    Ok((Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid())))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn ours(mode: u32) -> Access {
+        Access {
+            uid: Uid::effective(),
+            gid: Gid::effective(),
+            mode,
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_has_the_mode_that_was_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new").join("socket");
+        let _socket = unix(&path, ours(0o664), 1).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o664);
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        drop(unix(&path, ours(0o600), 1).unwrap());
+        let _live = unix(&path, ours(0o600), 1).unwrap();
+        assert!(matches!(
+            unix(&path, ours(0o600), 1),
+            Err(SocketError::Taken(_))
+        ));
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("precious");
+        std::fs::write(&path, "data").unwrap();
+        assert!(unix(&path, ours(0o600), 1).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"data");
+    }
+}

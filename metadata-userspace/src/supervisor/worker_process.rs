@@ -1,0 +1,252 @@
+//! Keeping a worker alive, briefed, and supplied with sockets.
+
+use std::os::fd::AsFd;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use tokio::process::Child;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::control::{Control, ControlError, to_memory_file};
+use super::listeners::{Listener, Listeners};
+use super::orders::{Briefing, ListenerId, Order, Report};
+use super::spawn::{Spawned, spawn};
+use crate::config::Account;
+use crate::inventory::Inventory;
+use crate::status::HostState;
+
+/// How long a worker may take to finish what is under way.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// A worker that lived this long did not die of what killed the one before.
+const HEALTHY_AFTER: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the rest of the supervisor wants of the worker.
+#[derive(Debug)]
+pub enum Command {
+    Open { id: ListenerId, listener: Listener },
+    Close { id: ListenerId },
+    Inventory(Inventory),
+    HostState(HostState),
+}
+
+/// What the rest of the supervisor learns of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Started { pid: u32 },
+    Died,
+    AskHostState,
+}
+
+/// Keeps one worker alive until nobody sends commands any more.
+pub struct WorkerProcess {
+    account: Account,
+    briefing: Briefing,
+    listeners: Listeners,
+    commands: mpsc::UnboundedReceiver<Command>,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+/// Why a worker is no longer served.
+enum End {
+    Died(std::io::Result<ExitStatus>),
+    /// Nobody will send commands any more.
+    Dismissed,
+}
+
+impl WorkerProcess {
+    pub fn new(
+        account: Account,
+        briefing: Briefing,
+        commands: mpsc::UnboundedReceiver<Command>,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        Self {
+            account,
+            briefing,
+            listeners: Listeners::default(),
+            commands,
+            events,
+        }
+    }
+
+    /// Runs workers, one after the other, until the commands' sender is dropped;
+    /// then lets the last one finish what is under way.
+    pub async fn keep(mut self) {
+        let mut pause = Pause::default();
+        loop {
+            let started = Instant::now();
+            match spawn(&self.account, self.briefing.config.worker.threads) {
+                Ok(mut worker) => match self.attend(&mut worker).await {
+                    End::Dismissed => return drain(worker).await,
+                    End::Died(status) => report_death(&status),
+                },
+                Err(error) => tracing::error!(%error, "cannot start a worker"),
+            }
+            let _ = self.events.send(Event::Died);
+            if self.rest(pause.after(started.elapsed())).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Serves one worker until it ends.
+    async fn attend(&mut self, worker: &mut Spawned) -> End {
+        if let Some(pid) = worker.child.id() {
+            let _ = self.events.send(Event::Started { pid });
+        }
+        if let Err(error) = self.brief(&worker.control).await {
+            return gone(&mut worker.child, &error).await;
+        }
+        loop {
+            let done = tokio::select! {
+                status = worker.child.wait() => return End::Died(status),
+                report = worker.control.receive::<Report>() => report.map(|(report, _)| self.heard(report)),
+                command = self.commands.recv() => match command {
+                    Some(command) => self.pass_on(&worker.control, command).await,
+                    None => return End::Dismissed,
+                },
+            };
+            if let Err(error) = done {
+                return gone(&mut worker.child, &error).await;
+            }
+        }
+    }
+
+    async fn brief(&self, control: &Control) -> Result<(), ControlError> {
+        let briefing = to_memory_file(&self.briefing)?;
+        control.send(&Order::Start, Some(briefing.as_fd())).await?;
+        for (id, listener) in self.listeners.iter() {
+            hand_over(control, id, listener).await?;
+        }
+        Ok(())
+    }
+
+    fn heard(&self, report: Report) {
+        match report {
+            Report::AskHostState => {
+                let _ = self.events.send(Event::AskHostState);
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, control: &Control, command: Command) -> Result<(), ControlError> {
+        let sent = send(control, &command).await;
+        // Also when it failed: the next worker is told.
+        self.remember(command);
+        sent
+    }
+
+    /// Keeps what the next worker has to be told as well.
+    fn remember(&mut self, command: Command) {
+        match command {
+            Command::Open { id, listener } => self.listeners.insert(id, listener),
+            Command::Close { id } => self.listeners.remove(id),
+            Command::Inventory(inventory) => self.briefing.inventory = inventory,
+            Command::HostState(_) => {}
+        }
+    }
+
+    /// Waits before the next start; namespaces come and go meanwhile. `None`
+    /// when there is to be no next start.
+    async fn rest(&mut self, pause: Duration) -> Option<()> {
+        let end = sleep(pause);
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => return Some(()),
+                command = self.commands.recv() => self.remember(command?),
+            }
+        }
+    }
+}
+
+async fn send(control: &Control, command: &Command) -> Result<(), ControlError> {
+    match command {
+        Command::Open { id, listener } => hand_over(control, *id, listener).await,
+        Command::Close { id } => control.send(&Order::Close { id: *id }, None).await,
+        Command::Inventory(inventory) => {
+            control
+                .send(&Order::Inventory, Some(to_memory_file(inventory)?.as_fd()))
+                .await
+        }
+        Command::HostState(state) => {
+            control
+                .send(&Order::HostState, Some(to_memory_file(state)?.as_fd()))
+                .await
+        }
+    }
+}
+
+async fn hand_over(
+    control: &Control,
+    id: ListenerId,
+    listener: &Listener,
+) -> Result<(), ControlError> {
+    let order = Order::Listen {
+        id,
+        role: listener.role.clone(),
+    };
+    control.send(&order, Some(listener.socket.as_fd())).await
+}
+
+/// A worker that cannot be spoken to is of no use, dead or not.
+async fn gone(child: &mut Child, error: &ControlError) -> End {
+    if !matches!(error, ControlError::Closed) {
+        tracing::error!(%error, "lost touch with the worker");
+    }
+    let _ = child.start_kill();
+    End::Died(child.wait().await)
+}
+
+async fn drain(mut worker: Spawned) {
+    let asked = worker.control.send(&Order::Drain, None).await;
+    if asked.is_ok() && timeout(DRAIN_LIMIT, worker.child.wait()).await.is_ok() {
+        return;
+    }
+    tracing::warn!(limit = ?DRAIN_LIMIT, "the worker did not finish in time; ending it");
+    let _ = worker.child.kill().await;
+}
+
+fn report_death(status: &std::io::Result<ExitStatus>) {
+    match status {
+        Ok(status) => tracing::error!(%status, "the worker ended; starting another"),
+        Err(error) => tracing::error!(%error, "lost the worker; starting another"),
+    }
+}
+
+/// How long to wait before the next start: nothing at first, then longer the
+/// quicker workers die.
+#[derive(Default)]
+struct Pause(Duration);
+
+impl Pause {
+    fn after(&mut self, lived: Duration) -> Duration {
+        if lived >= HEALTHY_AFTER {
+            self.0 = Duration::ZERO;
+        }
+        let pause = self.0;
+        self.0 = (pause * 2).clamp(Duration::from_millis(100), LONGEST_PAUSE);
+        pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_that_die_young_are_replaced_ever_more_slowly() {
+        let mut pause = Pause::default();
+        let young = Duration::from_millis(1);
+        assert_eq!(pause.after(young), Duration::ZERO);
+        assert_eq!(pause.after(young), Duration::from_millis(100));
+        assert_eq!(pause.after(young), Duration::from_millis(200));
+        for _ in 0..10 {
+            pause.after(young);
+        }
+        assert_eq!(pause.after(young), LONGEST_PAUSE);
+        assert_eq!(pause.after(HEALTHY_AFTER), Duration::ZERO);
+    }
+}

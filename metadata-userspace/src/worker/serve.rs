@@ -1,0 +1,173 @@
+//! Composition root of the worker: what each socket that arrives is served by.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::host_state::HostStateDesk;
+use crate::admin::collector::HostCollector;
+use crate::admin::server::{self as admin_server, Admin, Door};
+use crate::agent::{self, Agent};
+use crate::api::{self, Api, PasswordStore};
+use crate::config::{Config, ProxyUpstream};
+use crate::inventory::Inventory;
+use crate::metrics::Metrics;
+use crate::nova::Nova;
+use crate::proxy::{Origin, Proxy, UnixUpstream, Upstream};
+use crate::resolver::inventory::InventoryResolver;
+use crate::supervisor::control::{ControlError, from_memory_file};
+use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, Order};
+
+/// What the worker cannot go on after.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("the first order was not to start")]
+    NotBriefed,
+    #[error("a socket was announced and did not come along")]
+    NoSocket,
+    #[error("cannot serve a socket: {0}")]
+    Socket(#[from] io::Error),
+    #[error("cannot set up TLS towards Nova: {0}")]
+    Tls(#[from] crate::nova::TlsError),
+}
+
+/// All that is served, and by what.
+pub struct Worker {
+    pub desk: HostStateDesk,
+    inventory: Arc<ArcSwap<Inventory>>,
+    proxy: Arc<Proxy>,
+    agent: Arc<Agent>,
+    api: Arc<Api>,
+    admin: Arc<Admin>,
+    serving: HashMap<ListenerId, AbortHandle>,
+    tasks: TaskTracker,
+    drain: CancellationToken,
+}
+
+impl Worker {
+    /// Needs a tokio runtime.
+    pub fn new(briefing: Briefing) -> Result<Self, WorkerError> {
+        let Briefing {
+            config,
+            inventory,
+            nova_tls,
+        } = briefing;
+        let (desk, host) = (HostStateDesk::default(), HostCollector::default());
+        let mut metrics = Metrics::new();
+        metrics.collect(Box::new(host.clone()));
+        let metrics = Arc::new(metrics);
+        let inventory = Arc::new(ArcSwap::from_pointee(inventory));
+        let nova = Nova::new(&config.nova, &nova_tls, metrics.nova.clone())?;
+        let resolver = Arc::new(InventoryResolver::new(inventory.clone()));
+        let agent = Arc::new(Agent::new(resolver, nova, metrics.agent.clone()));
+        let proxy = Proxy::new(
+            &config.proxy,
+            upstream(&config, &agent),
+            metrics.proxy.clone(),
+        );
+        Ok(Self {
+            api: Arc::new(embedded_api(&config, inventory.clone())?),
+            admin: Arc::new(Admin::new(desk.clone(), metrics, host)),
+            proxy: Arc::new(proxy),
+            agent,
+            inventory,
+            desk,
+            serving: HashMap::new(),
+            tasks: TaskTracker::new(),
+            drain: CancellationToken::new(),
+        })
+    }
+
+    /// Carries out an order; `file` is what came along with it.
+    pub fn obey(&mut self, order: Order, file: Option<OwnedFd>) -> Result<(), WorkerError> {
+        match order {
+            Order::Listen { id, role } => {
+                let task = self.serve(role, file.ok_or(WorkerError::NoSocket)?)?;
+                self.serving.insert(id, task);
+            }
+            Order::Close { id } => {
+                if let Some(task) = self.serving.remove(&id) {
+                    task.abort();
+                }
+            }
+            Order::Inventory => self.inventory.store(Arc::new(from_memory_file(file)?)),
+            Order::HostState => self.desk.answer(&from_memory_file(file)?),
+            Order::Start | Order::Drain => {}
+        }
+        Ok(())
+    }
+
+    /// Accepts nothing more and waits until what is under way is answered.
+    pub async fn drain(self) {
+        self.drain.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn serve(&self, role: ListenerRole, socket: OwnedFd) -> io::Result<AbortHandle> {
+        let drain = self.drain.clone();
+        Ok(match role {
+            ListenerRole::Proxy { namespace, realm } => {
+                let origin = Arc::new(Origin::new(realm, namespace));
+                self.spawn(self.proxy.clone().serve(tcp(socket)?, origin, drain))
+            }
+            ListenerRole::Agent => self.spawn(agent::socket::serve(
+                unix(socket)?,
+                self.agent.clone(),
+                drain,
+            )),
+            ListenerRole::Api => {
+                self.spawn(api::server::serve(tcp(socket)?, self.api.clone(), drain))
+            }
+            ListenerRole::Admin => self.spawn(admin_server::serve(
+                Door::Unix(unix(socket)?),
+                self.admin.clone(),
+                drain,
+            )),
+            ListenerRole::Metrics => self.spawn(admin_server::serve(
+                Door::Tcp(tcp(socket)?),
+                self.admin.clone(),
+                drain,
+            )),
+        })
+    }
+
+    fn spawn(&self, serving: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.tasks.spawn(serving).abort_handle()
+    }
+}
+
+fn upstream(config: &Config, agent: &Arc<Agent>) -> Upstream {
+    match &config.proxy.upstream {
+        ProxyUpstream::Agent => Upstream::Agent(agent.clone()),
+        ProxyUpstream::Unix(path) => Upstream::Unix(Arc::new(UnixUpstream::new(path))),
+    }
+}
+
+fn embedded_api(config: &Config, inventory: Arc<ArcSwap<Inventory>>) -> io::Result<Api> {
+    let passwords = PasswordStore::open(&config.api.password_dir)?;
+    let secret = config.nova.shared_secret.clone();
+    Ok(Api::new(
+        inventory,
+        passwords,
+        secret,
+        config.api.dhcp_domain.clone(),
+    ))
+}
+
+fn tcp(socket: OwnedFd) -> io::Result<TcpListener> {
+    TcpListener::from_std(socket.into())
+}
+
+fn unix(socket: OwnedFd) -> io::Result<UnixListener> {
+    UnixListener::from_std(socket.into())
+}
