@@ -65,7 +65,6 @@ fn filter(options: LogOptions) -> Targets {
     );
     Targets::new()
         .with_default(LevelFilter::INFO)
-        .with_target("metadata_userspace", ours)
         .with_target("metadatad", ours)
         .with_target(access::TARGET, access)
 }
@@ -81,7 +80,7 @@ mod tests {
             debug: true,
             access_log: true,
         });
-        assert!(filter.would_enable("metadata_userspace::proxy", &Level::DEBUG));
+        assert!(filter.would_enable("metadatad::proxy", &Level::DEBUG));
         assert!(!filter.would_enable("aya::programs", &Level::DEBUG));
         assert!(filter.would_enable("access", &Level::INFO));
     }
@@ -93,6 +92,6 @@ mod tests {
             access_log: false,
         });
         assert!(!filter.would_enable("access", &Level::ERROR));
-        assert!(filter.would_enable("metadata_userspace::proxy", &Level::INFO));
+        assert!(filter.would_enable("metadatad::proxy", &Level::INFO));
     }
 }

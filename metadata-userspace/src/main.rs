@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use metadata_userspace::app;
-use metadata_userspace::cli::Cli;
+use metadatad::app;
+use metadatad::cli::Cli;
 
 fn main() -> ExitCode {
     match app::main(Cli::parse().command) {
