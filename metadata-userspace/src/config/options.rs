@@ -201,6 +201,12 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_the_current_table() {
+        let readme = include_str!("../../../README.md");
+        assert!(readme.contains(&markdown_table(OUR_GROUP)));
+    }
+
+    #[test]
     fn no_name_is_used_twice() {
         let mut names: Vec<_> = ALL
             .iter()
