@@ -4,6 +4,7 @@ use std::io::stdin;
 use std::os::fd::AsFd;
 
 use anyhow::Context;
+use nix::sys::prctl;
 use nix::unistd::{Gid, Uid};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -11,6 +12,8 @@ use crate::worker::{orders, privileges};
 
 /// Gives up every privilege, then takes orders over standard input.
 pub fn run(uid: u32, gid: u32, threads: usize) -> anyhow::Result<()> {
+    // It was started as /proc/self/exe, and `ps -e` and `ss -p` would say `exe`.
+    prctl::set_name(c"metadatad").context("cannot name the process")?;
     privileges::drop_all(Uid::from_raw(uid), Gid::from_raw(gid))?;
     let control = stdin()
         .as_fd()
