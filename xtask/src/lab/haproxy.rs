@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::router::{PROXY_PORT, Router};
-use super::{daemon, wait};
+use super::{daemon, proc, wait};
 use crate::process;
 
 /// A haproxy in a router's namespace; ended on drop.
@@ -39,6 +39,11 @@ impl Haproxy {
             _directory: directory,
         })
     }
+
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
 }
 
 impl Drop for Haproxy {
@@ -46,7 +51,8 @@ impl Drop for Haproxy {
         let pid = self.pid;
         let gone = daemon::send(pid, Signal::SIGTERM).and_then(|()| {
             wait::until("haproxy ends", Duration::from_secs(10), || {
-                Ok(!Path::new(&format!("/proc/{pid}")).exists())
+                // It is a child of init, and some inits take seconds to bury theirs.
+                Ok(proc::status(pid, "State").map_or(true, |state| state.starts_with('Z')))
             })
         });
         if let Err(error) = gone {
