@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{bpf_toolchain, process, repository};
 
@@ -29,5 +29,21 @@ pub fn release() -> Result<PathBuf> {
         "--package",
         "metadata-userspace",
     ]))?;
-    Ok(repository::target().join("release/metadatad"))
+    Ok(executable())
+}
+
+/// The daemon's executable as it is, not built anew.
+///
+/// # Errors
+/// When it was never built.
+pub fn existing() -> Result<PathBuf> {
+    let executable = executable();
+    if !executable.exists() {
+        bail!("there is no {}: leave --no-build out", executable.display());
+    }
+    Ok(executable)
+}
+
+fn executable() -> PathBuf {
+    repository::target().join("release/metadatad")
 }

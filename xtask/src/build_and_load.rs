@@ -3,7 +3,6 @@
 mod demonstration;
 mod leftovers;
 mod route;
-mod stop;
 
 use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
@@ -13,7 +12,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::progress::Progress;
-use crate::{build, packages, privilege, repository};
+use crate::{build, packages, privilege};
 
 const NEUTRON: &str = "/etc/neutron";
 
@@ -71,14 +70,10 @@ fn build(
         packages::install(packages::DEMONSTRATION)?;
     }
     progress.step("building metadatad");
-    let binary = repository::target().join("release/metadatad");
-    if !arguments.no_build {
-        return build::release();
+    match arguments.no_build {
+        true => build::existing(),
+        false => build::release(),
     }
-    if !binary.exists() {
-        bail!("there is no {}: leave --no-build out", binary.display());
-    }
-    Ok(binary)
 }
 
 impl Arguments {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{build, build_and_load, lint, test};
+use crate::{bench, build, build_and_load, lint, test};
 
 #[derive(Parser)]
 #[command(
@@ -36,6 +36,14 @@ enum Command {
     BuildAndLoad(build_and_load::Arguments),
     /// Build, then run every test as root
     Test(test::Arguments),
+    /// Build, then compare speed and memory with what Neutron uses today
+    ///
+    /// Each comparison runs in interleaved rounds, and a ratio is the median of
+    /// the ratios within the rounds. Without steering, iptables and TC; haproxy
+    /// and metadatad in front of a constant answer; one router and many. Prints
+    /// tables, and writes JSON below target/bench. On an idle machine only: the
+    /// load generator and the servers share its processors.
+    Bench(bench::Arguments),
     /// Check formatting and architecture, and run clippy with warnings as errors
     Lint,
 }
@@ -48,6 +56,7 @@ pub fn main() -> ExitCode {
         Some(Command::Build) => build::run(),
         Some(Command::BuildAndLoad(arguments)) => build_and_load::run(&arguments),
         Some(Command::Test(arguments)) => test::run(&arguments),
+        Some(Command::Bench(arguments)) => bench::run(&arguments),
         Some(Command::Lint) => lint::run(),
     };
     match outcome {

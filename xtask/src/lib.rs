@@ -1,11 +1,11 @@
 //! What `cargo xtask` does, and the laboratory of namespaces that its
 //! demonstration shares with the test suites.
 
+pub mod bench;
 pub mod bpf_toolchain;
 pub mod build;
 pub mod build_and_load;
 pub mod cli;
-
 pub mod lab;
 pub mod lint;
 pub mod packages;
@@ -13,4 +13,5 @@ pub mod privilege;
 pub mod process;
 pub mod progress;
 pub mod repository;
+mod stop;
 pub mod test;

@@ -52,6 +52,15 @@ pub const TESTS: &[Package] = &[
     package("python3-yaml", "cloud-init imports it"),
 ];
 
+/// For the benchmark.
+pub const BENCHMARK: &[Package] = &[
+    package("iproute2", "makes namespaces and attaches programs"),
+    package("iptables", "steers as Neutron does today"),
+    package("haproxy", "is the proxy that Neutron uses today"),
+    package("nginx-light", "gives constant answers"),
+    package("wrk", "makes the load"),
+];
+
 /// Unpacked, not installed: it is the guests' first client.
 pub const CLOUD_INIT: &str = "cloud-init";
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::leftovers::Place;
-use super::{route, stop};
+use super::route;
 use crate::lab::daemon::{Daemon, Setup};
 use crate::lab::guest::Guest;
 use crate::lab::inventory::{self, Instance};
 use crate::lab::router::{Router, Subnet};
 use crate::progress::Progress;
+use crate::stop;
 
 const ROUTER: &str = "11111111-2222-4333-8444-555555555555";
 const GUEST: &str = "c1";

@@ -116,6 +116,16 @@ impl Daemon {
         )
     }
 
+    /// Forgets what it logged so far.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn clear_log(&self) -> Result<()> {
+        // The daemon appends, so its next line is the first again.
+        let log = File::options().write(true).open(self.path("log"))?;
+        Ok(log.set_len(0)?)
+    }
+
     /// A command of the same binary for the same configuration.
     #[must_use]
     pub fn command(&self, subcommand: &str) -> Command {

@@ -19,6 +19,9 @@ pub struct Setup {
     pub bpffs: PathBuf,
     /// Where the daemon's own directory is made.
     pub parent: PathBuf,
+    /// Loopback port of a metadata API of the caller's; the embedded one when
+    /// there is none.
+    pub nova_port: Option<u16>,
     /// Further options of `[DEFAULT]`.
     pub default_options: Vec<(String, String)>,
     /// Further options of `[metadatad]`.
@@ -37,9 +40,17 @@ impl Setup {
             inventory,
             bpffs: format!("/sys/fs/bpf/metadatad-test-{}", unique::tag()?).into(),
             parent: std::env::temp_dir(),
+            nova_port: None,
             default_options: Vec::new(),
             options: Vec::new(),
         })
+    }
+
+    /// With a metadata API of the caller's at this loopback port.
+    #[must_use]
+    pub fn nova_port(mut self, port: u16) -> Self {
+        self.nova_port = Some(port);
+        self
     }
 
     /// With an option of `[metadatad]`.
@@ -60,22 +71,25 @@ impl Setup {
     /// The configuration file of a daemon that lives in `directory`.
     pub(super) fn config(&self, directory: &Path) -> Result<String> {
         let here = directory.display();
+        let (nova_port, embedded_api) = match self.nova_port {
+            Some(port) => (port, false),
+            None => (unique::loopback_port()?, true),
+        };
         let mut text = format!(
             "[DEFAULT]\n\
              state_path = {here}/state\n\
              metadata_proxy_socket = {here}/metadata_proxy\n\
              metadata_proxy_shared_secret = {}\n\
              nova_metadata_host = 127.0.0.1\n\
-             nova_metadata_port = {}\n",
+             nova_metadata_port = {nova_port}\n",
             unique::uuid()?,
-            unique::loopback_port()?,
         );
         text.extend(lines(&self.default_options));
         text += &format!(
             "[metadatad]\n\
              resolver = inventory\n\
              inventory = {here}/inventory.toml\n\
-             embedded_api = true\n\
+             embedded_api = {embedded_api}\n\
              namespaces = {}\n\
              bpffs = {}\n\
              admin_socket = {here}/admin.sock\n",

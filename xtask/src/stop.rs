@@ -15,7 +15,7 @@ extern "C" fn remember(_signal: i32) {
 ///
 /// # Errors
 /// When the kernel refuses.
-pub(super) fn remember_signals() -> Result<()> {
+pub(crate) fn remember_signals() -> Result<()> {
     let handler = SigHandler::Handler(remember);
     let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
@@ -26,13 +26,13 @@ pub(super) fn remember_signals() -> Result<()> {
 }
 
 /// Whether somebody asked us to end.
-pub(super) fn asked() -> bool {
+pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::Relaxed)
 }
 
 /// # Errors
 /// When somebody asked us to end.
-pub(super) fn check() -> Result<()> {
+pub(crate) fn check() -> Result<()> {
     if asked() {
         bail!("interrupted");
     }

@@ -1,0 +1,216 @@
+//! `cargo xtask bench`: speed and memory, against what Neutron uses today.
+
+mod load;
+mod machine;
+mod memory;
+mod nginx;
+mod path;
+mod report;
+mod rounds;
+mod statistics;
+mod steering;
+mod table;
+mod usage;
+
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use self::machine::Machine;
+use self::rounds::Plan;
+use crate::progress::Progress;
+use crate::{build, packages, privilege, repository, stop};
+
+/// Options of `cargo xtask bench`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// Rounds, in each of which every contender runs once
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Seconds of each run
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Routers of the memory part
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..))]
+    routers: u32,
+    /// Only this part
+    #[arg(long, value_enum)]
+    only: Option<Selection>,
+    /// One round of one second, 20 routers: shows that it works, not how fast
+    #[arg(long)]
+    quick: bool,
+    /// Print the JSON instead of the tables
+    #[arg(long)]
+    json: bool,
+    /// Take target/release/metadatad as it is
+    #[arg(long)]
+    no_build: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Selection {
+    /// Nothing, iptables and TC in front of one nginx
+    Steering,
+    /// haproxy and metadatad in front of a constant answer
+    Path,
+    /// One router and many
+    Memory,
+}
+
+/// Builds, becomes root, measures, prints and writes down.
+///
+/// # Errors
+/// When something cannot be installed, built or run, or a contender fails a
+/// request: then nothing is compared.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let parts = [Selection::Steering, Selection::Path, Selection::Memory]
+        .into_iter()
+        .filter(|part| arguments.only.is_none_or(|only| only == *part))
+        .collect::<Vec<_>>();
+    let mut progress = Progress::new(parts.len() + 2);
+    let binary = build(arguments, &mut progress)?;
+    privilege::become_root(&arguments.as_root())?;
+    stop::remember_signals()?;
+    let mut session = Session::new(arguments)?;
+    for part in parts {
+        let outcome = session.measure(part, &binary, &mut progress);
+        if stop::asked() {
+            eprintln!("\ninterrupted: everything is removed");
+            return Ok(());
+        }
+        outcome?;
+    }
+    session.finish()
+}
+
+fn build(arguments: &Arguments, progress: &mut Progress) -> Result<PathBuf> {
+    progress.step("looking for the Debian packages that are needed");
+    packages::install(packages::BENCHMARK)?;
+    progress.step("building metadatad");
+    match arguments.no_build {
+        true => build::existing(),
+        false => build::release(),
+    }
+}
+
+impl Arguments {
+    /// The same again for the process that is root, where all is built.
+    fn as_root(&self) -> Vec<String> {
+        let mut arguments = vec!["bench".to_owned(), "--no-build".to_owned()];
+        for (name, value) in [
+            ("rounds", u64::from(self.rounds)),
+            ("seconds", self.seconds),
+            ("routers", u64::from(self.routers)),
+        ] {
+            arguments.push(format!("--{name}={value}"));
+        }
+        if let Some(value) = self
+            .only
+            .and_then(|only| clap::ValueEnum::to_possible_value(&only))
+        {
+            arguments.push(format!("--only={}", value.get_name()));
+        }
+        let flags = [(self.quick, "--quick"), (self.json, "--json")];
+        arguments.extend(
+            flags
+                .iter()
+                .filter(|(given, _)| *given)
+                .map(|(_, flag)| (*flag).to_owned()),
+        );
+        arguments
+    }
+
+    fn plan(&self) -> Result<Plan> {
+        if self.quick {
+            return Ok(Plan {
+                rounds: 1,
+                seconds: 1,
+            });
+        }
+        Ok(Plan {
+            rounds: self.rounds.try_into()?,
+            seconds: self.seconds,
+        })
+    }
+
+    fn router_count(&self) -> Result<usize> {
+        Ok(match self.quick {
+            true => 20,
+            false => self.routers.try_into()?,
+        })
+    }
+}
+
+/// One run of the command.
+struct Session {
+    plan: Plan,
+    routers: usize,
+    prints_json: bool,
+    machine: Machine,
+    results: Map<String, Value>,
+}
+
+impl Session {
+    fn new(arguments: &Arguments) -> Result<Self> {
+        let machine = Machine::here()?;
+        machine.warn_when_busy();
+        let session = Self {
+            plan: arguments.plan()?,
+            routers: arguments.router_count()?,
+            prints_json: arguments.json,
+            machine,
+            results: Map::new(),
+        };
+        if !session.prints_json {
+            println!("{}", session.machine.describe());
+        }
+        Ok(session)
+    }
+
+    fn measure(&mut self, part: Selection, binary: &Path, progress: &mut Progress) -> Result<()> {
+        match part {
+            Selection::Steering => {
+                progress.step("comparing ways of steering");
+                self.keep("steering", &steering::run(binary, self.plan)?)
+            }
+            Selection::Path => {
+                progress.step("comparing whole paths");
+                self.keep("path", &path::run(binary, self.plan)?)
+            }
+            Selection::Memory => {
+                progress.step("comparing what many routers cost");
+                self.keep("memory", &memory::run(binary, self.routers)?)
+            }
+        }
+    }
+
+    /// Writes a part down as soon as it is there.
+    fn keep(&mut self, name: &str, part: &(impl Serialize + Display)) -> Result<()> {
+        if !self.prints_json {
+            print!("{part}");
+        }
+        let document = json!({ "machine": self.machine, "plan": self.plan, name: part });
+        let directory = repository::target().join("bench");
+        fs::create_dir_all(&directory)?;
+        let file = directory.join(format!("{name}.json"));
+        fs::write(&file, format!("{document:#}\n"))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        eprintln!("      written to {}", file.display());
+        let Value::Object(document) = document else {
+            bail!("the report is no object");
+        };
+        self.results.extend(document);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        if self.prints_json {
+            println!("{}", serde_json::to_string_pretty(&self.results)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! The load generator: wrk, in a guest's namespace.
+
+use std::fs;
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use crate::lab::guest::Guest;
+use crate::process;
+
+const URL: &str = "http://169.254.169.254/openstack/latest/meta_data.json";
+
+/// What one guest does to the metadata address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Workload {
+    pub(super) connections: usize,
+    /// Else a connection per request.
+    pub(super) keep_alive: bool,
+}
+
+impl Workload {
+    pub(super) fn describe(self) -> String {
+        let kind = match self.keep_alive {
+            true => "keep-alive",
+            false => "connection per request",
+        };
+        format!("{kind}, {} connections", self.connections)
+    }
+}
+
+/// What wrk counted in one run.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Load {
+    pub(super) requests: f64,
+    pub(super) seconds: f64,
+    pub(super) p50_us: f64,
+    pub(super) p90_us: f64,
+    pub(super) p99_us: f64,
+    errors: Errors,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Errors {
+    connect: u64,
+    read: u64,
+    write: u64,
+    timeout: u64,
+    status: u64,
+}
+
+/// wrk prints its summary for people; its script hook prints it for us.
+const SCRIPT: &str = r#"
+done = function(summary, latency)
+  local errors = summary.errors
+  io.write(string.format(
+    '{"requests":%d,"seconds":%.6f,"p50_us":%d,"p90_us":%d,"p99_us":%d,' ..
+    '"errors":{"connect":%d,"read":%d,"write":%d,"timeout":%d,"status":%d}}\n',
+    summary.requests, summary.duration / 1e6,
+    latency:percentile(50), latency:percentile(90), latency:percentile(99),
+    errors.connect, errors.read, errors.write, errors.timeout, errors.status))
+end
+"#;
+
+/// wrk with its script.
+#[derive(Debug)]
+pub(super) struct Generator {
+    directory: TempDir,
+    threads: usize,
+}
+
+impl Generator {
+    /// # Errors
+    /// When the script cannot be written.
+    pub(super) fn new() -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("wrk-").tempdir()?;
+        fs::write(directory.path().join("summary.lua"), SCRIPT)?;
+        let threads = thread::available_parallelism()?.get();
+        Ok(Self { directory, threads })
+    }
+
+    /// Gives a guest enough source ports for many seconds of a connection per
+    /// request: 28,000 ports in TIME_WAIT would end a run early.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(super) fn prepare(guest: &Guest) -> Result<()> {
+        let inside = guest.namespace();
+        inside.sysctl("ipv4/ip_local_port_range", "1024 65535")?;
+        inside.sysctl("ipv4/tcp_tw_reuse", "1")
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// When a request failed: what is broken must not be compared.
+    pub(super) fn run(&self, guest: &Guest, workload: Workload, seconds: u64) -> Result<Load> {
+        let connections = workload.connections;
+        let threads = self.threads.min(connections);
+        let mut command = guest.namespace().command("wrk");
+        command
+            .arg(format!("-t{threads}"))
+            .arg(format!("-c{connections}"))
+            .arg(format!("-d{seconds}s"))
+            .args(["--timeout", "5s", "-s"])
+            .arg(self.directory.path().join("summary.lua"));
+        if !workload.keep_alive {
+            command.args(["-H", "Connection: close"]);
+        }
+        let text = process::read(command.arg(URL))?;
+        let summary = text.lines().find(|line| line.starts_with('{'));
+        let summary = summary.with_context(|| format!("wrk printed no summary: {text}"))?;
+        let load: Load = serde_json::from_str(summary)?;
+        load.check()?;
+        Ok(load)
+    }
+}
+
+impl Load {
+    pub(super) fn rate(&self) -> f64 {
+        self.requests / self.seconds
+    }
+
+    fn check(&self) -> Result<()> {
+        let Errors {
+            connect,
+            read,
+            write,
+            timeout,
+            status,
+        } = self.errors;
+        ensure!(
+            connect + read + write + timeout + status == 0,
+            "of {} requests, some failed: {connect} at connect, {read} at read, {write} at \
+             write, {timeout} by timeout, {status} by status",
+            self.requests
+        );
+        ensure!(self.requests > 0.0, "no request was answered");
+        Ok(())
+    }
+}
