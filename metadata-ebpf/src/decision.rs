@@ -13,12 +13,14 @@ const TCP_CHECKSUM: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub verdict: Verdict,
-    pub flow: Flow,
+    /// Absent where the frame does not tell, and where nobody asks: clearing
+    /// it would cost every frame that passes by.
+    pub flow: Option<Flow>,
     /// Present with [`Verdict::Steered`] and [`Verdict::Restored`].
     pub rewrite: Option<Rewrite>,
 }
 
-/// Who speaks to whom; zero where it is not known.
+/// Who speaks to whom; zero where the frame does not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
     pub source: Ipv4Addr,
@@ -39,7 +41,7 @@ pub struct Rewrite {
 }
 
 impl Flow {
-    const UNKNOWN: Self = Self {
+    pub const UNKNOWN: Self = Self {
         source: Ipv4Addr::UNSPECIFIED,
         source_port: 0,
         destination: Ipv4Addr::UNSPECIFIED,
@@ -70,7 +72,7 @@ impl Decision {
     const fn about_nobody(verdict: Verdict) -> Self {
         Self {
             verdict,
-            flow: Flow::UNKNOWN,
+            flow: None,
             rewrite: None,
         }
     }
@@ -109,7 +111,7 @@ pub fn steer<F: Frame + ?Sized>(frame: &F, proxy_port: u16) -> Decision {
     });
     Decision {
         verdict,
-        flow: Flow::of_segment(&packet, &segment),
+        flow: Some(Flow::of_segment(&packet, &segment)),
         rewrite,
     }
 }
@@ -123,7 +125,7 @@ fn steer_without_ports(packet: &Ipv4, transport: Transport) -> Decision {
     };
     Decision {
         verdict,
-        flow: Flow::of_packet(packet),
+        flow: Some(Flow::of_packet(packet)),
         rewrite: None,
     }
 }
@@ -148,7 +150,7 @@ pub fn restore<F: Frame + ?Sized>(frame: &F, proxy_port: u16) -> Decision {
         Transport::Tcp(segment) if segment.source_port == proxy_port && segment.is_whole => {
             Decision {
                 verdict: Verdict::Restored,
-                flow: Flow::of_segment(&packet, &segment),
+                flow: Some(Flow::of_segment(&packet, &segment)),
                 rewrite: Some(Rewrite {
                     port_offset: segment.offset,
                     checksum_offset: segment.offset + TCP_CHECKSUM,
@@ -159,7 +161,7 @@ pub fn restore<F: Frame + ?Sized>(frame: &F, proxy_port: u16) -> Decision {
         }
         Transport::Truncated => Decision {
             verdict: Verdict::RestoreTruncated,
-            flow: Flow::of_packet(&packet),
+            flow: Some(Flow::of_packet(&packet)),
             rewrite: None,
         },
         _ => Decision::about_nobody(Verdict::RestorePassed),

@@ -4,7 +4,7 @@ use core::ptr;
 
 use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::info;
-use metadata_ebpf::decision::{Decision, Rewrite};
+use metadata_ebpf::decision::{Decision, Flow, Rewrite};
 use metadata_ebpf::packet::{Frame, MAX_HEADERS_SIZE};
 
 /// `BPF_F_HDR_FIELD` bits of `bpf_l4_csum_replace`: the changed field is two
@@ -101,7 +101,7 @@ impl Skb {
         }
         // SAFETY: the context is valid while the program runs.
         let interface = unsafe { (*self.ctx.skb.skb).ifindex };
-        let flow = &decision.flow;
+        let flow = decision.flow.unwrap_or(Flow::UNKNOWN);
         info!(
             &self.ctx,
             "{} {:i}:{} -> {:i}:{} on interface {}",
