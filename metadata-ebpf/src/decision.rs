@@ -167,3 +167,71 @@ pub fn restore<F: Frame + ?Sized>(frame: &F, proxy_port: u16) -> Decision {
         _ => Decision::about_nobody(Verdict::RestorePassed),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    const PROXY_PORT: u16 = 9697;
+
+    /// Ethernet, two VLAN tags, IPv4 with four bytes of options, TCP.
+    fn tagged_request(port: u16) -> [u8; 66] {
+        let mut frame = [0; 66];
+        frame[12..22].copy_from_slice(&[0x88, 0xa8, 0, 1, 0x81, 0, 0, 2, 0x08, 0x00]);
+        frame[22..26].copy_from_slice(&[0x46, 0, 0, 44]);
+        frame[31] = 6;
+        frame[34..38].copy_from_slice(&[17, 17, 17, 5]);
+        frame[38..42].copy_from_slice(&METADATA_ADDRESS.octets());
+        frame[46..48].copy_from_slice(&41_000_u16.to_be_bytes());
+        frame[48..50].copy_from_slice(&port.to_be_bytes());
+        frame
+    }
+
+    #[test]
+    fn a_request_is_found_behind_tags_and_options() {
+        let decision = steer(&tagged_request(80)[..], PROXY_PORT);
+        assert_eq!(decision.verdict, Verdict::Steered);
+        let rewrite = Rewrite {
+            port_offset: 48,
+            checksum_offset: 62,
+            from: 80,
+            to: PROXY_PORT,
+        };
+        assert_eq!(decision.rewrite, Some(rewrite));
+        let flow = Flow {
+            source: Ipv4Addr::new(17, 17, 17, 5),
+            source_port: 41_000,
+            destination: METADATA_ADDRESS,
+            destination_port: 80,
+        };
+        assert_eq!(decision.flow, Some(flow));
+    }
+
+    #[test]
+    fn no_part_of_a_frame_is_rewritten_unless_all_of_its_headers_are_there() {
+        let frame = tagged_request(80);
+        for size in 0..frame.len() {
+            let decision = steer(&frame[..size], PROXY_PORT);
+            assert_eq!(decision.verdict, Verdict::SteerTruncated, "{size} bytes");
+            assert_eq!(decision.rewrite, None);
+        }
+    }
+
+    #[test]
+    fn only_the_two_rewriting_verdicts_come_with_a_rewrite() {
+        for port in [79, 80, 81, PROXY_PORT] {
+            let frame = tagged_request(port);
+            let decision = steer(&frame[..], PROXY_PORT);
+            assert_eq!(
+                decision.rewrite.is_some(),
+                decision.verdict == Verdict::Steered
+            );
+            assert_eq!(
+                decision.verdict == Verdict::ProxyPortDropped,
+                port == PROXY_PORT
+            );
+            assert_eq!(restore(&frame[..], PROXY_PORT).rewrite, None);
+        }
+    }
+}

@@ -47,7 +47,7 @@ fn varieties(segment: &Segment) -> Vec<(&'static str, Segment)> {
             "four tags and options",
             plain.clone().with_tags(&[(VLAN, 0); 4]).with_options(40),
         ),
-        ("first fragment", plain.as_fragment(0, true)),
+        ("first fragment", plain.into_fragment(0, true)),
     ]
 }
 
@@ -106,7 +106,7 @@ fn a_first_fragment_too_short_for_a_checksum_cannot_sneak_in() {
     let kernel = Kernel::load();
     // The least that a fragment may carry: eight bytes, ports included.
     let cut = |port| {
-        let segment = Segment::to_metadata(port).as_fragment(0, true);
+        let segment = Segment::to_metadata(port).into_fragment(0, true);
         let mut frame = segment.frame();
         frame.truncate(14 + 20 + 8);
         frame[16..18].copy_from_slice(&28_u16.to_be_bytes());
@@ -178,9 +178,9 @@ fn a_later_fragment_passes() {
     let kernel = Kernel::load();
     // Its payload looks like a header with the port 80 or 9697.
     for port in [80, 9697] {
-        let frame = Segment::to_metadata(port).as_fragment(3, false).frame();
+        let frame = Segment::to_metadata(port).into_fragment(3, false).frame();
         assert_untouched(&kernel.steer(&frame), &frame, "fragment_passed", "ingress");
-        let frame = Segment::from_metadata(port).as_fragment(3, false).frame();
+        let frame = Segment::from_metadata(port).into_fragment(3, false).frame();
         assert_untouched(&kernel.restore(&frame), &frame, "restore_passed", "egress");
     }
 }
@@ -289,9 +289,17 @@ fn timing_of_one_frame() {
     };
     for (what, program, frame) in [
         ("passed", "metadata_steer", transit.frame()),
-        ("steered", "metadata_steer", Segment::to_metadata(80).frame()),
+        (
+            "steered",
+            "metadata_steer",
+            Segment::to_metadata(80).frame(),
+        ),
         ("passed", "metadata_restore", transit.frame()),
-        ("restored", "metadata_restore", Segment::from_metadata(80).frame()),
+        (
+            "restored",
+            "metadata_restore",
+            Segment::from_metadata(80).frame(),
+        ),
     ] {
         let time = kernel.time(program, &frame, 1_000_000);
         println!("{program}, {what}: {} ns", time.as_nanos());

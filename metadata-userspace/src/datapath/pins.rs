@@ -11,12 +11,15 @@
 //! its pin; links stand outside the version, since any version may take them
 //! over.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::{fs, path};
 
 use aya::pin::PinError;
+use aya::programs::links::PinnedLink;
 use metadata_ebpf::ABI_VERSION;
+use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sys::statfs::{FsType, statfs};
 
@@ -26,6 +29,7 @@ use super::Direction;
 const SYSTEM_BPFFS: &str = "/sys/fs/bpf";
 /// `BPF_FS_MAGIC` of the kernel's uapi/linux/magic.h.
 const BPF_FS_MAGIC: FsType = FsType(0xcafe_4a11);
+const LINKS: &str = "links";
 /// Not a dot: bpffs reserves names that contain one.
 const UNFINISHED: &str = "-new";
 
@@ -72,7 +76,7 @@ impl Pins {
     }
 
     fn links(&self) -> PathBuf {
-        self.root.join("links")
+        self.root.join(LINKS)
     }
 
     fn version(&self) -> PathBuf {
@@ -83,6 +87,10 @@ impl Pins {
     pub(super) fn prepare(&self) -> Result<(), PinsError> {
         if let Some(mount_point) = missing_mount(&self.root, is_bpffs) {
             create_directory(&mount_point)?;
+            let _lock = lock(&mount_point)?;
+            if is_bpffs(&mount_point) {
+                return self.create_directories();
+            }
             let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
             mount(
                 Some("bpf"),
@@ -96,6 +104,10 @@ impl Pins {
                 source: errno.into(),
             })?;
         }
+        self.create_directories()
+    }
+
+    fn create_directories(&self) -> Result<(), PinsError> {
         create_directory(&self.version().join("progs"))?;
         create_directory(&self.version().join("maps"))?;
         create_directory(&self.links())
@@ -122,11 +134,7 @@ impl Pins {
     /// Removes what another version of the daemon has pinned.
     pub(super) fn remove_other_versions(&self) -> Result<(), PinsError> {
         for entry in directory(&self.root)? {
-            let is_version = entry
-                .file_name()
-                .and_then(|name| name.to_str()?.strip_prefix('v')?.parse::<u32>().ok())
-                .is_some_and(|version| version != ABI_VERSION);
-            if is_version {
+            if version_of(&entry).is_some_and(|version| version != ABI_VERSION) {
                 remove_directory(&entry)?;
             }
         }
@@ -140,7 +148,7 @@ impl Pins {
         ifindex: u32,
         direction: Direction,
     ) -> Result<(), PinsError> {
-        remove_file(&self.link(namespace, ifindex, direction))
+        unpin_link(&self.link(namespace, ifindex, direction))
     }
 
     /// Unpins the links of every namespace but these.
@@ -151,7 +159,7 @@ impl Pins {
                 .and_then(|name| name.to_str()?.split('-').next()?.parse().ok())
                 .is_some_and(|namespace| live.contains(&namespace));
             if !is_live {
-                remove_file(&link)?;
+                unpin_link(&link)?;
             }
         }
         Ok(())
@@ -163,8 +171,8 @@ impl Pins {
             return Ok(());
         }
         if is_bpffs(&self.root) {
-            for entry in directory(&self.root)? {
-                remove_directory(&entry)?;
+            for entry in directory(&self.root)?.iter().filter(|entry| is_ours(entry)) {
+                remove_directory(entry)?;
             }
             let is_mount_point = self.root.parent().is_some_and(|parent| !is_bpffs(parent));
             if is_mount_point && self.root != Path::new(SYSTEM_BPFFS) {
@@ -176,6 +184,22 @@ impl Pins {
         }
         fs::remove_dir(&self.root).map_err(failed("remove", &self.root))
     }
+}
+
+/// The ABI version that a directory holds the pins of.
+fn version_of(directory: &Path) -> Option<u32> {
+    directory
+        .file_name()?
+        .to_str()?
+        .strip_prefix('v')?
+        .parse()
+        .ok()
+}
+
+/// Whether we make directories of this name. The root of a bpffs holds two
+/// files of the kernel's as well.
+fn is_ours(entry: &Path) -> bool {
+    version_of(entry).is_some() || entry.ends_with(LINKS)
 }
 
 fn version_name() -> String {
@@ -200,8 +224,25 @@ fn missing_mount(root: &Path, is_bpffs: impl Fn(&Path) -> bool) -> Option<PathBu
     )
 }
 
+/// The kernel detaches a link later, in a work queue, when its last pin goes,
+/// but at once when its last file descriptor is closed: so that comes last.
+fn unpin_link(path: &Path) -> Result<(), PinsError> {
+    let held = PinnedLink::from_pin(path);
+    let removed = remove_file(path);
+    drop(held);
+    removed
+}
+
 fn is_bpffs(path: &Path) -> bool {
     statfs(path).is_ok_and(|filesystem| filesystem.filesystem_type() == BPF_FS_MAGIC)
+}
+
+/// Two daemons that start at once would mount one bpffs over the other; the
+/// lock is on the directory that both would cover.
+fn lock(mount_point: &Path) -> Result<Flock<File>, PinsError> {
+    let directory = File::open(mount_point).map_err(failed("open", mount_point))?;
+    Flock::lock(directory, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| failed("lock", mount_point)(errno.into()))
 }
 
 fn create_directory(path: &Path) -> Result<(), PinsError> {

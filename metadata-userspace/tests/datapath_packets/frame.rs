@@ -58,7 +58,7 @@ impl Segment {
         Self { options, ..self }
     }
 
-    pub(crate) fn as_fragment(self, fragment_offset: u16, more_fragments: bool) -> Self {
+    pub(crate) fn into_fragment(self, fragment_offset: u16, more_fragments: bool) -> Self {
         Self {
             fragment_offset,
             more_fragments,
