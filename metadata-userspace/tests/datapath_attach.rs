@@ -16,12 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use metadata_userspace::config::DatapathConfig;
-use metadata_userspace::datapath::{
+use metadatad::config::DatapathConfig;
+use metadatad::datapath::{
     AttachedBy, Datapath, Reachability, ensure_route, reachability, remove_from_namespace,
     remove_route, unload_pins,
 };
-use metadata_userspace::netlink::NamespaceSocket;
+use metadatad::netlink::NamespaceSocket;
 use xtask::lab::guest::{Guest, METADATA};
 use xtask::lab::namespace::Namespace;
 use xtask::lab::router::{Router, Subnet};

@@ -1,13 +1,14 @@
 //! The programs' own log lines: one for each verdict about metadata.
 
 use std::io;
+use std::os::fd::AsFd;
 
 use aya::Ebpf;
 use aya_log::{EbpfLogger, Level};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::error::DatapathError;
+use crate::async_fd;
 
 /// The log level that is compiled into the programs at load time.
 pub(super) const fn level(is_on: bool) -> u8 {
@@ -41,14 +42,12 @@ impl VerdictLog {
     }
 
     /// Passes the lines on to `tracing` as they come; ends only by an error.
-    pub async fn forward(self) -> io::Result<()> {
-        // SAFETY: the logger owns its file descriptor, always returns the same
-        // one, and is moved into the AsyncFd, which outlives every use.
-        let mut logger =
-            unsafe { AsyncFd::register_with_interest(self.logger, Interest::READABLE) }?;
+    pub async fn forward(mut self) -> io::Result<()> {
+        let buffer = self.logger.as_fd().try_clone_to_owned()?;
+        let buffer = async_fd::register(buffer, Interest::READABLE)?;
         loop {
-            let mut ready = logger.readable_mut().await?;
-            ready.get_inner_mut().flush();
+            let mut ready = buffer.readable().await?;
+            self.logger.flush();
             ready.clear_ready();
         }
     }

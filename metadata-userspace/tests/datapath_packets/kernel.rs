@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aya::programs::SchedClassifier;
 use aya::{TestRun, TestRunOptions};
-use metadata_userspace::config::DatapathConfig;
-use metadata_userspace::datapath::{Datapath, unload_pins};
+use metadatad::config::DatapathConfig;
+use metadatad::datapath::{Datapath, unload_pins};
 use xtask::lab::unique;
 
 pub(crate) const PASSED: i32 = -1;
