@@ -142,16 +142,12 @@ fn status_names_the_programs_that_the_kernel_has() -> Result<()> {
 
 #[test]
 fn status_without_a_daemon_says_so() -> Result<()> {
-    let output = with_config(
-        "status",
-        "[metadatad]\nadmin_socket = /nowhere/admin.sock\n",
-    )?;
+    let config = "[metadatad]\ninventory = none.toml\nadmin_socket = /nowhere/admin.sock\n";
+    let output = with_config("status", config)?;
+    let text = text(&output);
     assert!(!output.status.success());
-    assert!(
-        text(&output).contains("/nowhere/admin.sock"),
-        "{}",
-        text(&output)
-    );
+    assert!(text.contains("/nowhere/admin.sock"), "{text}");
+    assert!(text.contains("metadatad run"), "{text}");
     Ok(())
 }
 

@@ -77,12 +77,13 @@ fn interfaces_of_other_kinds_are_left_alone() -> Result<()> {
     let site = Site::create(METADATAD)?;
     let router = site.router.namespace();
     let outside = Namespace::create(&format!("outside-{}", &site.router.id()[..8]))?;
-    router.ip(&format!(
-        "link add qg-outside type veth peer name eth0 netns {}",
-        outside.name()
-    ))?;
-    router.ip("link set qg-outside up")?;
-    router.ip("link add dev dummy0 type dummy")?;
+    for device in ["qg-outside", "rfp-fip"] {
+        let far = outside.name();
+        router.ip(&format!(
+            "link add {device} type veth peer name to-{device} netns {far}"
+        ))?;
+        router.ip(&format!("link set {device} up"))?;
+    }
     // A tenant interface that comes later shows that the others were seen.
     let second = Subnet {
         guest: Ipv4Addr::new(18, 18, 18, 5),
@@ -94,7 +95,7 @@ fn interfaces_of_other_kinds_are_left_alone() -> Result<()> {
     daemon.wait("the later interface is steered", |daemon| {
         Ok(interfaces(daemon, &site.router)?.len() == 2)
     })?;
-    for device in ["qg-outside", "dummy0", "lo"] {
+    for device in ["qg-outside", "rfp-fip", "lo"] {
         let filters = router.sh(&format!("tc filter show dev {device} ingress"))?;
         assert_eq!(filters, "", "{device}");
     }

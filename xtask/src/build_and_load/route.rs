@@ -94,10 +94,7 @@ fn show_kernel(laboratory: &Laboratory) -> Result<()> {
     let interface = &laboratory.guest.router_interface;
     print_output("bpftool", &["prog", "show", "name", "metadata_steer"])?;
     for map in pinned_maps(laboratory.daemon.bpffs()) {
-        print_output(
-            "bpftool",
-            &["map", "dump", "pinned", &map.to_string_lossy()],
-        )?;
+        print_map(&map)?;
     }
     let in_router = ["netns", "exec", inside.name()];
     for line in [
@@ -124,6 +121,31 @@ fn pinned_maps(bpffs: &Path) -> Vec<PathBuf> {
         .flatten()
         .map(|map| map.path())
         .collect()
+}
+
+/// The elements of a map that count something: the others tell nothing.
+fn print_map(map: &Path) -> Result<()> {
+    println!("\n== bpftool map dump pinned {}", map.display());
+    let mut dump = Command::new("bpftool");
+    dump.args(["--json", "map", "dump", "pinned"]).arg(map);
+    let elements: Vec<Value> = serde_json::from_str(&process::read(&mut dump)?)?;
+    for element in elements
+        .iter()
+        .filter_map(|element| element.get("formatted"))
+    {
+        if !is_idle(element) {
+            println!("{element}");
+        }
+    }
+    Ok(())
+}
+
+fn is_idle(element: &Value) -> bool {
+    let per_cpu = element.get("values").and_then(Value::as_array);
+    per_cpu.into_iter().flatten().all(|value| {
+        let packets = value.pointer("/value/packets").and_then(Value::as_u64);
+        packets.unwrap_or(0) == 0
+    })
 }
 
 fn print_output(program: &str, arguments: &[&str]) -> Result<()> {
