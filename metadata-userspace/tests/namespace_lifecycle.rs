@@ -20,6 +20,10 @@ const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const DOCUMENT: &str = "/openstack/latest/meta_data.json";
 const ROUNDS: usize = 8;
 
+/// A response under way has nobody to acknowledge it, which the kernel believes
+/// after the proxy's TCP_USER_TIMEOUT of 32 s.
+const FREED: Duration = Duration::from_secs(40);
+
 /// A router that is made and removed several times under one name.
 struct Passing {
     id: String,
@@ -52,7 +56,7 @@ impl Passing {
             drop(router);
             // The far end of its cable goes when the kernel really frees the
             // namespace, which needs every socket in it to be closed.
-            wait::until("the namespace is freed", Duration::from_secs(10), || {
+            wait::until("the namespace is freed", FREED, || {
                 Ok(!has_cable(guest.namespace()))
             })
         })?;

@@ -66,8 +66,8 @@ pub(super) async fn serve(guest: Arc<Guest>, stream: TcpStream, drain: Cancellat
             .map(End::Expired)
     })
     .await;
-    let parts = connection.into_parts();
-    let mut stream = parts.io.into_stream();
+    let mut parts = connection.into_parts();
+    let stream = parts.io.finish();
     match end {
         End::Closed(Ok(())) if !guest.may_be_sending() => {}
         End::Closed(Ok(())) => linger(stream).await,
@@ -98,13 +98,13 @@ pub(super) async fn refuse(ticket: Ticket, mut stream: TcpStream) {
         );
     }
     if stream.try_write(TOO_MANY_CONNECTIONS).is_ok() && stream.shutdown().await.is_ok() {
-        linger(stream).await;
+        linger(&stream).await;
     }
 }
 
 /// Reads on for a while. Closing a socket with unread bytes resets the
 /// connection, and the reset can overtake the answer (RFC 9112 section 9.6).
-async fn linger(stream: TcpStream) {
+async fn linger(stream: &TcpStream) {
     let discard = async {
         let mut buffer = [0; 4096];
         let mut left = LINGER_BYTES;

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use nix::libc::linger;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
@@ -165,19 +167,29 @@ impl Watchdog {
 }
 
 /// A guest's socket that tells the watchdog what it does.
+///
+/// Dropped before [`finish`](Self::finish), it resets the connection: that is
+/// for a namespace that is gone, where nobody acknowledges an end any more, and
+/// a socket that waits for it would keep the namespace alive.
 pub(super) struct WatchedIo {
     io: TokioIo<TcpStream>,
     guest: Arc<Guest>,
+    is_finished: bool,
 }
 
 impl WatchedIo {
     pub(super) fn new(stream: TcpStream, guest: Arc<Guest>) -> Self {
-        let io = TokioIo::new(stream);
-        Self { io, guest }
+        Self {
+            io: TokioIo::new(stream),
+            guest,
+            is_finished: false,
+        }
     }
 
-    pub(super) fn into_stream(self) -> TcpStream {
-        self.io.into_inner()
+    /// The socket, once HTTP is done with it.
+    pub(super) fn finish(&mut self) -> &mut TcpStream {
+        self.is_finished = true;
+        self.io.inner_mut()
     }
 
     fn watch_write<T>(&self, written: Poll<T>) -> Poll<T> {
@@ -186,6 +198,19 @@ impl WatchedIo {
             Poll::Ready(_) => self.guest.watchdog.wrote(),
         }
         written
+    }
+}
+
+impl Drop for WatchedIo {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let reset = linger {
+                l_onoff: 1,
+                l_linger: 0,
+            };
+            // Without it the kernel gives up after a while (TCP_USER_TIMEOUT).
+            let _ = setsockopt(self.io.inner(), sockopt::Linger, &reset);
+        }
     }
 }
 
