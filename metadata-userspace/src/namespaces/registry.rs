@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use tokio::sync::mpsc;
+use tokio::task::spawn_local;
 
 use super::plan::{NameStep, name_step};
 use super::role::{Role, Selection};
@@ -189,7 +190,7 @@ impl Registry {
         if let Some(id) = entry.listener {
             self.tell_worker(Command::Close { id });
         }
-        entry.namespace.leave(&self.settings);
+        spawn_local(entry.namespace.leave(self.settings.config.clone()));
     }
 
     fn reconcile(&mut self, name: &str) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -17,6 +18,9 @@ use crate::datapath::{AttachState, Datapath, DatapathError, ensure_route, remove
 use crate::netlink::{NamespaceSocket, NetlinkError};
 use crate::netns::{Netns, NetnsError, NetnsId};
 use crate::status::{InterfaceState, NamespaceState, ServingState};
+
+/// Between the end of a namespace's connections and that of its datapath.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What is the same for all namespaces.
 pub struct Settings {
@@ -112,9 +116,11 @@ impl ServedNamespace {
     }
 
     /// Takes everything of ours out of the namespace, in case that it lives on
-    /// without its name because a process is in it.
-    pub fn leave(self, settings: &Settings) {
-        let left = self.netns.run(|| clear(settings));
+    /// without its name because a process is in it. The worker is told first:
+    /// the ends of its connections still have to find their way.
+    pub async fn leave(self, config: DatapathConfig) {
+        tokio::time::sleep(LAST_WORDS).await;
+        let left = self.netns.run(|| clear(&config));
         match left.map_err(ServeError::from).flatten() {
             Ok(()) => tracing::info!(namespace = self.name, inode = self.id().inode, "left"),
             Err(error) => {
@@ -265,7 +271,7 @@ fn judge(state: AttachState) -> Attached {
     }
 }
 
-fn clear(settings: &Settings) -> Result<(), ServeError> {
+fn clear(config: &DatapathConfig) -> Result<(), ServeError> {
     let netlink = NamespaceSocket::open()?;
-    Ok(remove_from_namespace(&settings.config, &netlink)?)
+    Ok(remove_from_namespace(config, &netlink)?)
 }
