@@ -36,6 +36,10 @@ pub struct Registry {
     dirty: BTreeSet<String>,
     /// Names whose namespace is not mounted yet.
     unmounted: BTreeSet<String>,
+    /// Names whose namespace could not even be entered.
+    unopened: BTreeSet<String>,
+    /// Whether the pins of namespaces that went while no daemon ran are gone.
+    is_pruned: bool,
     /// Names inside which something changed.
     changes: mpsc::UnboundedSender<String>,
     worker: mpsc::UnboundedSender<Command>,
@@ -60,6 +64,8 @@ impl Registry {
             entries: BTreeMap::new(),
             dirty: BTreeSet::new(),
             unmounted: BTreeSet::new(),
+            unopened: BTreeSet::new(),
+            is_pruned: false,
             changes,
             worker,
             next_listener: first_listener,
@@ -108,12 +114,12 @@ impl Registry {
             .iter()
             .filter(|(_, entry)| entry.namespace.has_problem());
         self.dirty.extend(failed.map(|(name, _)| name.clone()));
+        self.dirty.append(&mut self.unopened);
     }
 
     pub fn has_failed(&self) -> bool {
-        self.entries
-            .values()
-            .any(|entry| entry.namespace.has_problem())
+        let mut entries = self.entries.values();
+        !self.unopened.is_empty() || entries.any(|entry| entry.namespace.has_problem())
     }
 
     pub fn has_work(&self) -> bool {
@@ -124,6 +130,19 @@ impl Registry {
     pub fn work(&mut self) {
         if let Some(name) = self.dirty.pop_first() {
             self.settle(&name);
+        }
+        if self.dirty.is_empty() && !self.is_pruned {
+            self.is_pruned = true;
+            self.prune();
+        }
+    }
+
+    /// Everything was seen once: what is pinned for other namespaces is stale.
+    fn prune(&self) {
+        let ids = self.entries.values().map(|entry| entry.namespace.id());
+        let live: Vec<u64> = ids.map(|id| id.inode).collect();
+        if let Err(error) = self.settings.datapath.prune_links(&live) {
+            tracing::warn!(%error, "cannot remove stale pins");
         }
     }
 
@@ -162,10 +181,15 @@ impl Registry {
                 None
             }
             Err(error) => {
-                tracing::error!(namespace = name, %error, "cannot be served");
+                self.report_unopened(name, &error);
                 None
             }
         }
+    }
+
+    fn report_unopened(&mut self, name: &str, error: &dyn std::error::Error) {
+        tracing::error!(namespace = name, %error, "cannot be served; trying again");
+        self.unopened.insert(name.to_owned());
     }
 
     fn start(&mut self, name: &str, role: Role, netns: Netns) {
@@ -179,7 +203,7 @@ impl Registry {
                     },
                 );
             }
-            Err(error) => tracing::error!(namespace = name, %error, "cannot be served"),
+            Err(error) => self.report_unopened(name, &error),
         }
     }
 
