@@ -4,6 +4,7 @@ mod connect;
 mod length;
 mod path;
 mod request;
+mod signatures;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -13,13 +14,15 @@ mod request;
 mod tests;
 mod tls;
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{InvalidHeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::time::timeout;
 
 use crate::body::request::RequestFault;
 use crate::body::{self, Body};
@@ -103,9 +106,17 @@ impl Nova {
     ) -> Result<Response<Body>, NovaError> {
         let started = Instant::now();
         let deadline = self.shared.deadline;
-        let answer = timeout(deadline, self.ask(instance, requester, request))
-            .await
-            .unwrap_or(Err(NovaError::Deadline(deadline)))?;
+        // Pinned here, because `tokio::time::timeout` moves what it is given.
+        let mut answer = pin!(self.ask(instance, requester, request));
+        let mut late = pin!(tokio::time::sleep(deadline));
+        let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(answer),
+            Poll::Pending => late
+                .as_mut()
+                .poll(cx)
+                .map(|()| Err(NovaError::Deadline(deadline))),
+        })
+        .await?;
         let metrics = &self.shared.metrics;
         metrics.requests.count(answer.status());
         metrics.latency.observe(started.elapsed().as_secs_f64());

@@ -11,10 +11,10 @@ use hyper::{Method, Request};
 
 use super::NovaError;
 use super::path;
+use super::signatures::Signatures;
 use crate::body::Body;
-use crate::config::{NovaConfig, NovaProtocol, Secret};
+use crate::config::{NovaConfig, NovaProtocol};
 use crate::identity::{Instance, Requester};
-use crate::signature::sign;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_INSTANCE_ID: HeaderName = HeaderName::from_static("x-instance-id");
@@ -26,14 +26,14 @@ const OUR_NAME: &str = concat!("metadatad/", env!("CARGO_PKG_VERSION"));
 /// Makes requests to one Nova.
 pub(super) struct RequestMaker {
     host: HeaderValue,
-    secret: Secret,
+    signatures: Signatures,
 }
 
 impl RequestMaker {
     pub(super) fn new(config: &NovaConfig) -> Self {
         Self {
             host: host_header(config),
-            secret: config.shared_secret.clone(),
+            signatures: Signatures::new(config.shared_secret.clone()),
         }
     }
 
@@ -51,7 +51,6 @@ impl RequestMaker {
         let mut request = Request::new(body);
         *request.method_mut() = guest.method.clone();
         *request.uri_mut() = target(guest)?.into();
-        let signature = sign(self.secret.0.as_bytes(), &instance.id);
         let bare_post = guest.method == Method::POST && request.body().is_end_stream();
         let headers = request.headers_mut();
         headers.reserve(8);
@@ -68,7 +67,7 @@ impl RequestMaker {
         );
         headers.insert(X_INSTANCE_ID, HeaderValue::from_str(&instance.id)?);
         headers.insert(X_TENANT_ID, HeaderValue::from_str(&instance.project_id)?);
-        headers.insert(X_INSTANCE_ID_SIGNATURE, HeaderValue::try_from(signature)?);
+        headers.insert(X_INSTANCE_ID_SIGNATURE, self.signatures.of(&instance.id)?);
         Ok(request)
     }
 }

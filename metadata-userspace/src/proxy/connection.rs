@@ -1,6 +1,5 @@
 //! A guest's connection from accept to close.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -44,10 +43,7 @@ enum End {
 /// after `drain`, the request in flight is answered.
 pub(super) async fn serve(guest: Arc<Guest>, stream: TcpStream, drain: CancellationToken) {
     let io = WatchedIo::new(stream, Arc::clone(&guest));
-    let service = service_fn(|request| {
-        let answer = exchange::answer(Arc::clone(&guest), request);
-        async { Ok::<_, Infallible>(answer.await) }
-    });
+    let service = service_fn(|request| exchange::answer(Arc::clone(&guest), request));
     let mut connection = guest.proxy.http.serve_connection(io, service);
     let mut timer = pin!(guest.watchdog.timer());
     let mut drain = pin!(drain.cancelled());
@@ -78,9 +74,9 @@ pub(super) async fn serve(guest: Arc<Guest>, stream: TcpStream, drain: Cancellat
         End::Expired(Expired::Head) => {
             tracing::debug!(client = %guest.requester.address, "a request's head took too long");
             // Without waiting: a guest that takes nothing is not worth it.
-            if !parts.read_buf.is_empty() && stream.try_write(HEAD_TOO_SLOW).is_ok() {
+            if !parts.read_buf.is_empty() {
                 // The connection is over either way.
-                let _ = stream.shutdown().await;
+                let _ = stream.try_write(HEAD_TOO_SLOW);
             }
         }
         End::Expired(Expired::Idle | Expired::Write) => {}
@@ -97,14 +93,18 @@ pub(super) async fn refuse(ticket: Ticket, mut stream: TcpStream) {
             "a guest has too many open connections; see max_connections_per_guest"
         );
     }
-    if stream.try_write(TOO_MANY_CONNECTIONS).is_ok() && stream.shutdown().await.is_ok() {
-        linger(&stream).await;
+    if stream.try_write(TOO_MANY_CONNECTIONS).is_ok() {
+        linger(&mut stream).await;
     }
 }
 
-/// Reads on for a while. Closing a socket with unread bytes resets the
-/// connection, and the reset can overtake the answer (RFC 9112 section 9.6).
-async fn linger(stream: &TcpStream) {
+/// Says that nothing more comes, and reads on for a while. Closing a socket with
+/// unread bytes resets the connection, and the reset can overtake the answer
+/// (RFC 9112 section 9.6).
+async fn linger(stream: &mut TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
     let discard = async {
         let mut buffer = [0; 4096];
         let mut left = LINGER_BYTES;

@@ -1,5 +1,6 @@
 //! One request and its answer.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming};
@@ -34,7 +35,7 @@ impl Drop for InFlight {
 pub(super) async fn answer(
     guest: Arc<Guest>,
     request: Request<Incoming>,
-) -> Response<Recorded<Body, InFlight>> {
+) -> Result<Response<Recorded<Body, InFlight>>, Infallible> {
     guest.watchdog.enter(Phase::Exchange);
     let requester = Some(Arc::clone(&guest.requester));
     let mut record = Record::start(Some(guest.namespace()), requester, &request);
@@ -53,7 +54,7 @@ pub(super) async fn answer(
     }
     guest.proxy.metrics.requests.count(response.status());
     record.answered(response.status(), instance);
-    response.map(|body| Recorded::new(body, record, in_flight))
+    Ok(response.map(|body| Recorded::new(body, record, in_flight)))
 }
 
 /// What the proxy answers by itself.

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{Connection, SendRequest};
+use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
@@ -17,17 +17,20 @@ use crate::body::Body;
 /// connection is nothing but memory.
 pub struct Link {
     requests: SendRequest<Body>,
-    /// `None` once it has ended.
-    connection: Option<Connection<TokioIo<Stream>, Body>>,
+    /// `None` once it has ended. Boxed, because links move in and out of the
+    /// pool and through answers with every request.
+    connection: Option<Box<Connection<TokioIo<Stream>, Body>>>,
 }
 
 impl Link {
     pub async fn handshake(stream: Stream) -> Result<Self, hyper::Error> {
-        let (requests, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let (requests, connection) = http1::Builder::new()
+            .writev(false)
+            .handshake(TokioIo::new(stream))
+            .await?;
         Ok(Self {
             requests,
-            connection: Some(connection),
+            connection: Some(Box::new(connection)),
         })
     }
 
@@ -57,7 +60,7 @@ impl Link {
     }
 }
 
-fn drive(connection: &mut Option<Connection<TokioIo<Stream>, Body>>, cx: &mut Context<'_>) {
+fn drive(connection: &mut Option<Box<Connection<TokioIo<Stream>, Body>>>, cx: &mut Context<'_>) {
     let ended = match connection {
         Some(connection) => Pin::new(connection).poll(cx),
         None => return,

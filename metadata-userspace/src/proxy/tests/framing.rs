@@ -249,14 +249,15 @@ async fn draining_ends_idle_connections_and_lets_answers_finish() {
 }
 
 #[tokio::test]
-async fn ending_the_server_ends_its_connections_at_once() {
+async fn ending_the_server_resets_its_connections_at_once() {
     let nova = Scripted::constant("hello").await;
     let proxy = before(&nova, &config()).await;
     let mut guest = TcpStream::connect(proxy.address).await.unwrap();
     guest.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     read_message(&mut guest).await.unwrap();
     drop(proxy);
-    assert_eq!(guest.read(&mut [0]).await.unwrap(), 0);
+    let end = guest.read(&mut [0]).await.unwrap_err();
+    assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]
