@@ -81,7 +81,7 @@ mod tests {
             access_log: true,
         });
         assert!(filter.would_enable("metadatad::proxy", &Level::DEBUG));
-        assert!(!filter.would_enable("aya::programs", &Level::DEBUG));
+        assert!(!filter.would_enable("hyper::proto", &Level::DEBUG));
         assert!(filter.would_enable("access", &Level::INFO));
     }
 
