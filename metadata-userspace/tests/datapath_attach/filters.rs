@@ -1,0 +1,240 @@
+//! Putting the programs on interfaces: what the kernel shows afterwards, and
+//! what guests notice meanwhile.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use metadatad::datapath::{AttachedBy, Datapath, ensure_route, remove_from_namespace};
+use metadatad::netlink::NamespaceSocket;
+use xtask::lab::guest::Guest;
+use xtask::lab::namespace::Namespace;
+use xtask::lab::router::{Router, Subnet};
+use xtask::lab::unique;
+
+use crate::{Place, echo, index_of, is_answered, socket_in};
+
+#[test]
+fn filters_are_put_on_replaced_found_and_taken_off() {
+    let place = Place::new();
+    let namespace = Namespace::create(&format!("attach-{}", unique::tag().unwrap())).unwrap();
+    namespace
+        .ip("link add qr-1 type veth peer name far")
+        .unwrap();
+    let socket = socket_in(&namespace);
+    let index = index_of(&socket, "qr-1");
+
+    let mut first = place.load();
+    assert_eq!(first.attached(&socket, index).unwrap(), Default::default());
+    first.attach(&socket, index).unwrap();
+    first.attach(&socket, index).unwrap();
+    let state = first.attached(&socket, index).unwrap();
+    assert!(state.is_complete());
+    assert_eq!(state.steer.unwrap().by, AttachedBy::Filter);
+    assert_eq!(state.steer.unwrap().program_id, first.program_ids().steer);
+    assert_eq!(
+        state.restore.unwrap().program_id,
+        first.program_ids().restore
+    );
+
+    let mut second = place.load();
+    assert!(!second.attached(&socket, index).unwrap().is_complete());
+    second.attach(&socket, index).unwrap();
+    assert!(second.attached(&socket, index).unwrap().is_complete());
+    let shown = namespace.sh("tc filter show dev qr-1 ingress").unwrap();
+    assert_eq!(
+        shown.matches("metadata_steer direct-action").count(),
+        1,
+        "{shown}"
+    );
+
+    second.detach(&socket, index).unwrap();
+    second.detach(&socket, index).unwrap();
+    assert_eq!(second.attached(&socket, index).unwrap(), Default::default());
+    assert!(
+        !namespace
+            .sh("tc qdisc show dev qr-1")
+            .unwrap()
+            .contains("clsact")
+    );
+}
+
+#[test]
+fn other_peoples_filters_stay() {
+    let place = Place::new();
+    let namespace = Namespace::create(&format!("attach-{}", unique::tag().unwrap())).unwrap();
+    namespace
+        .ip("link add qr-1 type veth peer name far")
+        .unwrap();
+    namespace.sh("tc qdisc add dev qr-1 clsact").unwrap();
+    namespace
+        .sh("tc filter add dev qr-1 egress pref 7 protocol ip u32 match u32 0 0 flowid 1:1")
+        .unwrap();
+    let socket = socket_in(&namespace);
+    let index = index_of(&socket, "qr-1");
+    let mut datapath = place.load();
+    datapath.attach(&socket, index).unwrap();
+    assert!(datapath.attached(&socket, index).unwrap().is_complete());
+    remove_from_namespace(&place.0, &socket).unwrap();
+    assert_eq!(
+        datapath.attached(&socket, index).unwrap(),
+        Default::default()
+    );
+    let left = namespace.sh("tc filter show dev qr-1 egress").unwrap();
+    assert!(
+        left.contains("pref 7 u32") && !left.contains("bpf"),
+        "{left}"
+    );
+}
+
+#[test]
+fn no_connection_is_lost_while_programs_are_replaced() {
+    let place = Place::new();
+    let router = Router::create().unwrap();
+    let guest = Guest::behind(&router, Subnet::TUTORIAL).unwrap();
+    let socket = socket_in(router.namespace());
+    ensure_route(&socket).unwrap();
+    echo(&router);
+    let index = index_of(&socket, &guest.router_interface);
+    let mut datapaths = [place.load(), place.load()];
+    datapaths[0].attach(&socket, index).unwrap();
+    assert!(is_answered(&guest));
+
+    let stop = AtomicBool::new(false);
+    let (answered, replaced) = thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let mut answered = 0;
+            while !stop.load(Ordering::Relaxed) {
+                assert!(is_answered(&guest), "after {answered} connections");
+                answered += 1;
+            }
+            answered
+        });
+        let mut replaced = 0;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(2) && !client.is_finished() {
+            datapaths[(replaced + 1) % 2]
+                .attach(&socket, index)
+                .unwrap();
+            replaced += 1;
+        }
+        stop.store(true, Ordering::Relaxed);
+        (client.join().unwrap(), replaced)
+    });
+    println!("{answered} connections during {replaced} replacements");
+    assert!(answered > 100 && replaced > 100, "{answered} {replaced}");
+    // A frame between two programs would have found nobody at port 80: the
+    // kernel would have answered with a reset.
+    let resets = router.namespace().sh("nstat -asz TcpOutRsts").unwrap();
+    assert!(
+        resets.contains("TcpOutRsts                      0"),
+        "{resets}"
+    );
+}
+
+#[test]
+fn tcx_serves_where_a_foreign_ingress_qdisc_holds_the_hook() {
+    let place = Place::new();
+    let router = Router::create().unwrap();
+    let guest = Guest::behind(&router, Subnet::TUTORIAL).unwrap();
+    let interface = &guest.router_interface;
+    let inside = router.namespace();
+    inside
+        .sh(&format!("tc qdisc add dev {interface} ingress"))
+        .unwrap();
+    let socket = socket_in(inside);
+    let index = index_of(&socket, interface);
+    ensure_route(&socket).unwrap();
+    echo(&router);
+
+    let mut first = place.load();
+    assert!(
+        first.attach(&socket, index).is_err(),
+        "from outside the namespace"
+    );
+    let attach = |datapath: &mut Datapath| {
+        inside
+            .enter(|| {
+                let socket = NamespaceSocket::open().unwrap();
+                datapath
+                    .attach(&socket, index)
+                    .map_err(|error| error.to_string())
+            })
+            .unwrap()
+    };
+    attach(&mut first).unwrap();
+    attach(&mut first).unwrap();
+    let state = first.attached(&socket, index).unwrap();
+    assert!(state.is_complete());
+    assert_eq!(state.steer.unwrap().by, AttachedBy::Tcx);
+    assert!(is_answered(&guest));
+
+    // The links outlive the daemon, and the next one takes them over.
+    drop(first);
+    assert!(is_answered(&guest));
+    let mut second = place.load();
+    assert!(!second.attached(&socket, index).unwrap().is_complete());
+    attach(&mut second).unwrap();
+    assert!(second.attached(&socket, index).unwrap().is_complete());
+    assert!(is_answered(&guest));
+
+    second.detach(&socket, index).unwrap();
+    assert_eq!(second.attached(&socket, index).unwrap(), Default::default());
+    assert!(!is_answered(&guest));
+    let left = inside
+        .sh(&format!("tc qdisc show dev {interface}"))
+        .unwrap();
+    assert!(left.contains("ingress"), "{left}");
+
+    attach(&mut second).unwrap();
+    let links = || {
+        std::fs::read_dir(place.0.bpffs.join("links"))
+            .unwrap()
+            .count()
+    };
+    second.prune_links(&[inside.inode().unwrap()]).unwrap();
+    assert_eq!(links(), 2);
+    second.prune_links(&[]).unwrap();
+    assert_eq!(links(), 0);
+}
+
+/// Not a judgement, since machines differ: `cargo test -- --nocapture timing`.
+#[test]
+fn timing_of_many_attachments() {
+    const ROUTERS: u32 = 200;
+    let place = Place::new();
+    let mut datapath = place.load();
+    let namespaces: Vec<_> = (0..ROUTERS)
+        .map(|_| {
+            let name = format!("many-{}", unique::tag().unwrap());
+            let namespace = Namespace::create(&name).unwrap();
+            namespace
+                .ip("link add qr-1 index 22 type veth peer name far")
+                .unwrap();
+            namespace
+        })
+        .collect();
+    let sockets: Vec<_> = namespaces.iter().map(socket_in).collect();
+    let mut timed = |what: &str, work: &mut dyn FnMut(&mut Datapath, &NamespaceSocket)| {
+        let start = Instant::now();
+        for socket in &sockets {
+            work(&mut datapath, socket);
+        }
+        println!("{what}: {:?} each", start.elapsed() / ROUTERS);
+    };
+    timed("route", &mut |_, socket| {
+        ensure_route(socket).unwrap();
+    });
+    timed("attach both", &mut |datapath, socket| {
+        datapath.attach(socket, 22).unwrap();
+    });
+    timed("replace both", &mut |datapath, socket| {
+        datapath.attach(socket, 22).unwrap();
+    });
+    timed("inspect both", &mut |datapath, socket| {
+        assert!(datapath.attached(socket, 22).unwrap().is_complete());
+    });
+    timed("detach both", &mut |datapath, socket| {
+        datapath.detach(socket, 22).unwrap();
+    });
+}
