@@ -1,9 +1,13 @@
 //! Running other programs, with errors that say which program and why.
 
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::setsid;
 
 /// Runs a program whose output the user may watch.
 ///
@@ -45,6 +49,22 @@ pub fn output(command: &mut Command) -> Result<Output> {
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot start `{}`", line(command)))
+}
+
+/// Lets a program run in the background, as an init system does: Ctrl-C is for
+/// us, who then end it in good order, but it does not outlive us.
+///
+/// Its session is its own, as haproxy makes one for itself: Linux divides the
+/// processors among sessions (sched(7), autogroup), and a comparison must not
+/// depend on who shares ours.
+pub fn in_background(command: &mut Command) {
+    let detach = || {
+        setsid()?;
+        Ok(set_pdeathsig(Signal::SIGTERM)?)
+    };
+    // SAFETY: both calls are async-signal-safe, and nothing else happens between
+    // fork and exec.
+    unsafe { command.pre_exec(detach) };
 }
 
 /// Whether a program of this name is on the PATH, or where Debian keeps those

@@ -1,18 +1,17 @@
 //! A real nginx that gives everybody the same answer.
 
 use std::fs::{self, File};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::lab::router::{PROXY_PORT, Router, VIP};
 use crate::lab::{daemon, unique, wait};
+use crate::process;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -71,11 +70,7 @@ impl Nginx {
         command.args(["-e", "stderr"]);
         command.stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
-        // Ctrl-C is for us, who then end it in good order ...
-        command.process_group(0);
-        // ... and should we be killed, it must not stay alone.
-        // SAFETY: prctl is async-signal-safe and nothing else happens after fork.
-        unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGTERM)?)) };
+        process::in_background(&mut command);
         let child = command.spawn().context("cannot start nginx")?;
         let mut nginx = Self { child, directory };
         nginx.wait_ready()?;

@@ -5,13 +5,11 @@ mod setup;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -277,11 +275,7 @@ fn spawn(binary: &Path, config: &Path, directory: &Path) -> Result<Child> {
     command.args(["run", "--config-file"]).arg(config);
     command.stdin(Stdio::null());
     command.stdout(log.try_clone()?).stderr(log);
-    // Ctrl-C is for us, who then stop it in good order ...
-    command.process_group(0);
-    // ... and should we be killed, it must not stay alone.
-    // SAFETY: prctl is async-signal-safe and nothing else happens after fork.
-    unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGTERM)?)) };
+    process::in_background(&mut command);
     command
         .spawn()
         .with_context(|| format!("cannot start {}", binary.display()))
