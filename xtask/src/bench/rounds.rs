@@ -114,11 +114,12 @@ fn measure(
 ) -> Result<Sample> {
     stop::check()?;
     (contender.prepare)()?;
-    let before = Times::now(contender)?;
+    let now = || Times::now(contender).with_context(|| format!("{} ended", contender.name));
+    let before = now()?;
     let run = generator.run(contender.guest, workload, seconds);
     stop::check()?;
     let load = run.with_context(|| format!("{}: {}", contender.name, workload.describe()))?;
-    Ok(Times::now(contender)?.since(&before, &load))
+    Ok(now()?.since(&before, &load))
 }
 
 struct Times {
