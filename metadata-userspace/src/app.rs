@@ -54,7 +54,7 @@ pub fn main(command: Command) -> anyhow::Result<ExitCode> {
                 json,
             );
         }
-        Command::Worker { uid, gid, threads } => worker::run(uid, gid, threads)?,
+        Command::Worker { uid, gid } => worker::run(uid, gid)?,
     }
     Ok(ExitCode::SUCCESS)
 }

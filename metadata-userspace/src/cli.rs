@@ -68,8 +68,6 @@ pub enum Command {
         uid: u32,
         #[arg(long)]
         gid: u32,
-        #[arg(long)]
-        threads: usize,
     },
 }
 
@@ -176,14 +174,7 @@ mod tests {
     fn the_worker_is_not_advertised() {
         let help = <Cli as clap::CommandFactory>::command().render_help();
         assert!(!help.to_string().contains("worker"), "{help}");
-        let worker = command("metadatad worker --uid 1 --gid 2 --threads 3");
-        assert!(matches!(
-            worker,
-            Command::Worker {
-                uid: 1,
-                gid: 2,
-                threads: 3
-            }
-        ));
+        let worker = command("metadatad worker --uid 1 --gid 2");
+        assert!(matches!(worker, Command::Worker { uid: 1, gid: 2 }));
     }
 }

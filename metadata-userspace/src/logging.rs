@@ -1,6 +1,7 @@
 //! Log lines on stderr.
 
 pub mod access;
+pub mod batch;
 pub mod occasionally;
 
 use std::error::Error;
@@ -22,11 +23,10 @@ pub struct LogOptions {
 
 /// Starts logging, once a process.
 ///
-/// Each line is one write(2) to an unbuffered stderr: lines of the parent and
-/// the worker do not mix, and none is lost when a process is killed.
+/// Lines are written whole, so those of the supervisor and the worker do not mix.
 pub fn init(options: LogOptions) -> Result<(), TryInitError> {
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(batch::Stderr)
         .with_ansi(io::stderr().is_terminal());
     tracing_subscriber::registry()
         .with(lines)

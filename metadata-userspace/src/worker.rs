@@ -5,3 +5,4 @@ pub mod host_state;
 pub mod orders;
 pub mod privileges;
 pub mod serve;
+pub mod threads;

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::worker::{orders, privileges};
 
 /// Gives up every privilege, then takes orders over standard input.
-pub fn run(uid: u32, gid: u32, threads: usize) -> anyhow::Result<()> {
+pub fn run(uid: u32, gid: u32) -> anyhow::Result<()> {
     // It was started as /proc/self/exe, and `ps -e` and `ss -p` would say `exe`.
     prctl::set_name(c"metadatad").context("cannot name the process")?;
     privileges::drop_all(Uid::from_raw(uid), Gid::from_raw(gid))?;
@@ -19,8 +19,7 @@ pub fn run(uid: u32, gid: u32, threads: usize) -> anyhow::Result<()> {
         .as_fd()
         .try_clone_to_owned()
         .context("no control channel on standard input")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads.max(1))
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {

@@ -129,12 +129,29 @@ struct Escaped<'a>(&'a [u8]);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.get(..LONGEST_FIELD).unwrap_or(self.0);
+        if let Some(plain) = plain(self.0) {
+            return write!(f, "\"{plain}\"");
+        }
         let cut = if shown.len() < self.0.len() {
             "…"
         } else {
             ""
         };
         write!(f, "\"{}{cut}\"", shown.escape_ascii())
+    }
+}
+
+/// What needs no escape and no cut, which is nearly everything: escaping goes
+/// byte by byte.
+fn plain(bytes: &[u8]) -> Option<&str> {
+    let is_plain = |&byte: &u8| {
+        (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\'' | b'\\')
+    };
+    let needs_nothing = bytes.len() <= LONGEST_FIELD && bytes.iter().all(is_plain);
+    if needs_nothing {
+        str::from_utf8(bytes).ok()
+    } else {
+        None
     }
 }
 

@@ -17,16 +17,16 @@ pub struct Spawned {
 /// Starts this very program again as a worker. It inherits nothing but its
 /// standard error and, as standard input, its end of the control channel; it
 /// becomes `account` before it does anything else.
-pub fn spawn(account: &Account, threads: usize) -> Result<Spawned, ControlError> {
+pub fn spawn(account: &Account) -> Result<Spawned, ControlError> {
     let (ours, theirs) = control::pair()?;
-    let child = command(account, threads, theirs).spawn()?;
+    let child = command(account, theirs).spawn()?;
     Ok(Spawned {
         child,
         control: Control::new(ours)?,
     })
 }
 
-fn command(account: &Account, threads: usize, control: OwnedFd) -> Command {
+fn command(account: &Account, control: OwnedFd) -> Command {
     // The path of the running file, also after an upgrade replaced it on disk.
     let mut command = Command::new("/proc/self/exe");
     command
@@ -38,7 +38,6 @@ fn command(account: &Account, threads: usize, control: OwnedFd) -> Command {
             "--gid",
             &account.gid.to_string(),
         ])
-        .args(["--threads", &threads.to_string()])
         .stdin(Stdio::from(control))
         .stdout(Stdio::null())
         .kill_on_drop(true);

@@ -77,7 +77,7 @@ impl WorkerProcess {
         let mut pause = Pause::default();
         loop {
             let started = Instant::now();
-            match spawn(&self.account, self.briefing.config.worker.threads) {
+            match spawn(&self.account) {
                 Ok(mut worker) => match self.attend(&mut worker).await {
                     End::Dismissed => return drain(worker).await,
                     End::Died(status) => report_death(&status),

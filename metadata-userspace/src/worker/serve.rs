@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::host_state::HostStateDesk;
+use super::threads::Threads;
 use crate::admin::collector::HostCollector;
 use crate::admin::server::{self as admin_server, Admin, Door};
 use crate::agent::{self, Agent};
@@ -48,13 +49,15 @@ pub struct Worker {
     agent: Arc<Agent>,
     api: Arc<Api>,
     admin: Arc<Admin>,
-    serving: HashMap<ListenerId, AbortHandle>,
+    threads: Threads,
+    serving: HashMap<ListenerId, Vec<AbortHandle>>,
     tasks: TaskTracker,
     drain: CancellationToken,
 }
 
 impl Worker {
-    /// Needs a tokio runtime.
+    /// Needs a tokio runtime, which serves operators; guests are served by
+    /// threads of their own.
     pub fn new(briefing: Briefing) -> Result<Self, WorkerError> {
         let Briefing {
             config,
@@ -81,6 +84,7 @@ impl Worker {
             agent,
             inventory,
             desk,
+            threads: Threads::start(config.worker.threads)?,
             serving: HashMap::new(),
             tasks: TaskTracker::new(),
             drain: CancellationToken::new(),
@@ -91,13 +95,12 @@ impl Worker {
     pub fn obey(&mut self, order: Order, file: Option<OwnedFd>) -> Result<(), WorkerError> {
         match order {
             Order::Listen { id, role } => {
-                let task = self.serve(role, file.ok_or(WorkerError::NoSocket)?)?;
-                self.serving.insert(id, task);
+                let tasks = self.serve(role, &file.ok_or(WorkerError::NoSocket)?)?;
+                self.serving.insert(id, tasks);
             }
             Order::Close { id } => {
-                if let Some(task) = self.serving.remove(&id) {
-                    task.abort();
-                }
+                let tasks = self.serving.remove(&id).unwrap_or_default();
+                tasks.iter().for_each(AbortHandle::abort);
             }
             Order::Inventory => self.inventory.store(Arc::new(from_memory_file(file)?)),
             Order::HostState => self.desk.answer(&from_memory_file(file)?),
@@ -111,38 +114,66 @@ impl Worker {
         self.drain.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.threads.finish();
     }
 
-    fn serve(&self, role: ListenerRole, socket: OwnedFd) -> io::Result<AbortHandle> {
-        let drain = self.drain.clone();
-        Ok(match role {
+    fn serve(&self, role: ListenerRole, socket: &OwnedFd) -> io::Result<Vec<AbortHandle>> {
+        match role {
             ListenerRole::Proxy { namespace, realm } => {
                 let origin = Arc::new(Origin::new(realm, namespace));
-                self.spawn(self.proxy.clone().serve(tcp(socket)?, origin, drain))
+                self.on_each_thread(socket, |socket| {
+                    let (proxy, origin, drain) =
+                        (self.proxy.clone(), origin.clone(), self.drain.clone());
+                    async move {
+                        proxy.serve(tcp(socket)?, origin, drain).await;
+                        Ok(())
+                    }
+                })
             }
-            ListenerRole::Agent => self.spawn(agent::socket::serve(
-                unix(socket)?,
-                self.agent.clone(),
-                drain,
-            )),
-            ListenerRole::Api => {
-                self.spawn(api::server::serve(tcp(socket)?, self.api.clone(), drain))
-            }
-            ListenerRole::Admin => self.spawn(admin_server::serve(
-                Door::Unix(unix(socket)?),
-                self.admin.clone(),
-                drain,
-            )),
-            ListenerRole::Metrics => self.spawn(admin_server::serve(
-                Door::Tcp(tcp(socket)?),
-                self.admin.clone(),
-                drain,
-            )),
+            ListenerRole::Agent => self.on_each_thread(socket, |socket| {
+                let (agent, drain) = (self.agent.clone(), self.drain.clone());
+                async move {
+                    agent::socket::serve(unix(socket)?, agent, drain).await;
+                    Ok(())
+                }
+            }),
+            ListenerRole::Api => self.on_each_thread(socket, |socket| {
+                let (api, drain) = (self.api.clone(), self.drain.clone());
+                async move {
+                    api::server::serve(tcp(socket)?, api, drain).await;
+                    Ok(())
+                }
+            }),
+            ListenerRole::Admin => self.here(Door::Unix(unix(socket.try_clone()?)?)),
+            ListenerRole::Metrics => self.here(Door::Tcp(tcp(socket.try_clone()?)?)),
+        }
+    }
+
+    /// `serve` runs once on each thread, with a copy of the socket that it has to
+    /// register with the thread's own runtime.
+    fn on_each_thread<F>(
+        &self,
+        socket: &OwnedFd,
+        serve: impl Fn(OwnedFd) -> F,
+    ) -> io::Result<Vec<AbortHandle>>
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        self.threads.spawn(&self.tasks, || {
+            let serving = serve(socket.try_clone()?);
+            Ok(async {
+                if let Err(error) = serving.await {
+                    tracing::error!(%error, "cannot serve a socket");
+                }
+            })
         })
     }
 
-    fn spawn(&self, serving: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        self.tasks.spawn(serving).abort_handle()
+    /// Operators are served beside the guests' threads: a costly scrape delays
+    /// no guest, and guests delay no operator.
+    fn here(&self, door: Door) -> io::Result<Vec<AbortHandle>> {
+        let serving = admin_server::serve(door, self.admin.clone(), self.drain.clone());
+        Ok(vec![self.tasks.spawn(serving).abort_handle()])
     }
 }
 
