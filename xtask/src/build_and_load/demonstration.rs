@@ -98,7 +98,7 @@ fn print_invitation(laboratory: &Laboratory) {
          ip netns exec c1 curl -s http://169.254.169.254/latest/meta-data/instance-id\n\
          ip netns exec c1 curl -m 3 http://169.254.169.254:9697/    # no connection\n\
          ip netns exec {router} tc filter show dev {interface} ingress\n\
-         bpftool map dump pinned {bpffs}/...\n\
+         bpftool map dump pinned {bpffs}/v*/maps/verdicts\n\
          {binary} status --config-file {config}\n\
          \nCtrl-C removes all of it.",
         interface = laboratory.guest.router_interface,
