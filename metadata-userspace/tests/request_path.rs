@@ -81,6 +81,9 @@ fn the_proxy_port_itself_is_closed_to_guests() -> Result<()> {
         let to = SocketAddrV4::new(address, PROXY_PORT);
         assert!(site.guest.connect_within(to.into(), SHORT).is_err(), "{to}");
     }
+    // Nor does a single packet of the attempt come in.
+    let dropped = &site.daemon.status()?["verdicts"]["proxy_port_dropped"]["packets"];
+    assert!(dropped.as_u64() > Some(0), "{dropped}");
     assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
     Ok(())
 }
