@@ -1,6 +1,7 @@
 //! The access log: one record a request, written when its last byte is out.
 
-use std::fmt;
+use std::cell::RefCell;
+use std::fmt::{self, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -98,27 +99,60 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if !tracing::enabled!(target: TARGET, tracing::Level::INFO) {
-            return;
+        if tracing::enabled!(target: TARGET, tracing::Level::INFO) {
+            LINE.with_borrow_mut(|line| {
+                line.clear();
+                // Writing to a string cannot fail.
+                let _ = self.describe(line);
+                tracing::info!(target: TARGET, "{line}");
+            });
         }
-        let requester = self.requester.as_deref();
-        let request = self.request.as_ref();
-        let user_agent = request.and_then(|request| request.user_agent.as_ref());
-        tracing::info!(
-            target: TARGET,
-            namespace = self.namespace.as_deref(),
-            realm = requester.map(|requester| display(&requester.realm)),
-            client = requester.map(|requester| display(requester.address)),
-            mac = requester.and_then(|requester| requester.mac).map(display),
-            instance = self.instance.as_ref().map(|instance| display(Escaped(instance.id.as_bytes()))),
-            method = request.map(|request| display(Escaped(request.method.as_str().as_bytes()))),
-            target = request.map(|request| display(Target(&request.uri))),
-            status = self.status.map(|status| status.as_u16()),
-            bytes = self.bytes,
-            cut_off = (!self.complete).then_some(true),
-            ms = %Milliseconds(self.started),
-            agent = user_agent.map(|agent| display(Escaped(agent.as_bytes()))),
-        );
+    }
+}
+
+thread_local! {
+    /// A dozen fields handed to `tracing` one by one cost three times what the
+    /// finished line does, and this is on the way of every request.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+impl Record {
+    fn describe(&self, line: &mut String) -> fmt::Result {
+        if let Some(namespace) = &self.namespace {
+            write!(line, "namespace={namespace} ")?;
+        }
+        if let Some(requester) = &self.requester {
+            write!(
+                line,
+                "realm=\"{}\" client={} ",
+                requester.realm, requester.address
+            )?;
+            if let Some(mac) = requester.mac {
+                write!(line, "mac={mac} ")?;
+            }
+        }
+        if let Some(instance) = &self.instance {
+            write!(line, "instance={} ", Escaped(instance.id.as_bytes()))?;
+        }
+        if let Some(Requested { method, uri, .. }) = &self.request {
+            write!(line, "method={method} target={} ", Target(uri))?;
+        }
+        if let Some(status) = self.status {
+            write!(line, "status={} ", status.as_str())?;
+        }
+        write!(line, "bytes={} ", self.bytes)?;
+        if !self.complete {
+            line.push_str("cut_off=true ");
+        }
+        write!(line, "ms={}", Milliseconds(self.started))?;
+        let agent = self
+            .request
+            .as_ref()
+            .and_then(|request| request.user_agent.as_ref());
+        match agent {
+            Some(agent) => write!(line, " agent={}", Escaped(agent.as_bytes())),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,33 +1,63 @@
 //! Writing many log lines at once where there are many.
 //!
-//! A thread that serves guests collects its lines until it has nothing else to
-//! do; then, or when they are many, they are written. An idle thread so writes
-//! each line at once, and a busy one does not pay a write(2) for each.
+//! A thread that serves guests collects its lines for some milliseconds: a busy
+//! one does not pay a write(2) for each. Every other thread writes each line at
+//! once. A process that is killed loses what was collected.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
+use std::rc::Rc;
+use std::time::Duration;
 
+use tokio::sync::Notify;
 use tracing_subscriber::fmt::MakeWriter;
 
+/// How long a line is kept back.
+const DELAY: Duration = Duration::from_millis(10);
 /// Bytes that are not kept back any longer.
 const ENOUGH: usize = 16 * 1024;
 
+struct Lines {
+    bytes: Vec<u8>,
+    /// Told when the first line is there.
+    begun: Rc<Notify>,
+}
+
 thread_local! {
-    static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+    static COLLECTED: RefCell<Option<Lines>> = const { RefCell::new(None) };
 }
 
-/// From now on this thread's lines are collected; it calls [`flush`].
-pub fn begin() {
-    LINES.with_borrow_mut(|lines| *lines = Some(Vec::with_capacity(2 * ENOUGH)));
+/// Collects this thread's lines while `work` runs on it, and writes the rest
+/// when it is done.
+pub async fn while_running(work: impl Future<Output = ()>) {
+    let begun = Rc::new(Notify::new());
+    let lines = Lines {
+        bytes: Vec::with_capacity(2 * ENOUGH),
+        begun: Rc::clone(&begun),
+    };
+    COLLECTED.set(Some(lines));
+    tokio::select! {
+        () = work => {}
+        () = write_regularly(&begun) => {}
+    }
+    write_collected();
+    COLLECTED.set(None);
 }
 
-/// Writes what this thread collected.
-pub fn flush() {
-    LINES.with_borrow_mut(|lines| {
-        if let Some(lines) = lines.as_mut().filter(|lines| !lines.is_empty()) {
+async fn write_regularly(begun: &Notify) {
+    loop {
+        begun.notified().await;
+        tokio::time::sleep(DELAY).await;
+        write_collected();
+    }
+}
+
+fn write_collected() {
+    COLLECTED.with_borrow_mut(|lines| {
+        if let Some(Lines { bytes, .. }) = lines {
             // There is nowhere to report that the log cannot be written.
-            let _ = io::stderr().write_all(lines);
-            lines.clear();
+            let _ = io::stderr().write_all(bytes);
+            bytes.clear();
         }
     });
 }
@@ -46,16 +76,19 @@ impl<'a> MakeWriter<'a> for Stderr {
 impl Write for Stderr {
     /// Takes one whole line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let collected = LINES.with_borrow_mut(|lines| {
-            let lines = lines.as_mut()?;
-            lines.extend_from_slice(line);
-            Some(lines.len())
+        let collected = COLLECTED.with_borrow_mut(|lines| {
+            let Lines { bytes, begun } = lines.as_mut()?;
+            if bytes.is_empty() {
+                begun.notify_one();
+            }
+            bytes.extend_from_slice(line);
+            Some(bytes.len())
         });
         match collected {
             None => io::stderr().write(line),
             Some(length) => {
                 if length >= ENOUGH {
-                    flush();
+                    write_collected();
                 }
                 Ok(line.len())
             }

@@ -7,7 +7,7 @@
 use std::io;
 use std::thread::{self, JoinHandle};
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -58,20 +58,11 @@ impl Threads {
 }
 
 fn start(number: usize, stop: CancellationToken) -> io::Result<(Handle, JoinHandle<()>)> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .on_thread_park(batch::flush)
-        .build()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     let name = format!("serve-{number}");
     let thread = thread::Builder::new()
         .name(name)
-        .spawn(move || serve(&runtime, &stop))?;
+        .spawn(move || runtime.block_on(batch::while_running(stop.cancelled())))?;
     Ok((handle, thread))
-}
-
-fn serve(runtime: &Runtime, stop: &CancellationToken) {
-    batch::begin();
-    runtime.block_on(stop.cancelled());
-    batch::flush();
 }
