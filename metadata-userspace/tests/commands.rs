@@ -221,14 +221,10 @@ fn the_log_has_a_line_for_each_request_and_never_the_secret() -> Result<()> {
     )?;
     let path = "/latest/meta-data/local-ipv4";
     assert_eq!(site.guest.get(path)?.status, 200);
-    let log = site.daemon.log();
-    let records: Vec<&str> = log.lines().filter(|line| line.contains(path)).collect();
-    assert!(
-        records
-            .iter()
-            .any(|line| line.contains("17.17.17.5") && line.contains("200")),
-        "{log}"
-    );
-    assert!(!log.contains(&secret));
+    let who = format!("client=17.17.17.5 mac={}", site.guest.mac);
+    let instance = format!("instance=\"{}\"", site.instance.uuid);
+    site.daemon
+        .wait_log(&[path, &who, &instance, "method=GET", "status=200"])?;
+    assert!(!site.daemon.log().contains(&secret));
     Ok(())
 }

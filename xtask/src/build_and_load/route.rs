@@ -18,13 +18,11 @@ const DOCUMENT: &str = "http://169.254.169.254/openstack/latest/meta_data.json";
 /// When the guest gets another instance's document or none, or a tool fails.
 pub(super) fn show(laboratory: &Laboratory) -> Result<()> {
     let before = laboratory.daemon.status()?;
-    let log_before = laboratory.daemon.log().len();
     let answer = laboratory.guest.curl(DOCUMENT)?;
     let after = laboratory.daemon.status()?;
-    let log = laboratory.daemon.log();
+    let record = laboratory.daemon.wait_log(&["access", "status="])?;
     print_hops(laboratory, &before, &after);
-    println!("\n== What metadatad logged");
-    print!("{}", log.get(log_before..).unwrap_or_default());
+    println!("\n== What metadatad logged\n{record}");
     println!("\n== The answer\n{answer}");
     check_answer(laboratory, &answer)?;
     show_kernel(laboratory)

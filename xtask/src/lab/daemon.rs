@@ -21,6 +21,7 @@ use super::{bpffs, wait};
 use crate::process;
 
 const READY_LIMIT: Duration = Duration::from_secs(20);
+const LOG_LIMIT: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// A running metadatad.
@@ -87,6 +88,11 @@ impl Daemon {
     }
 
     #[must_use]
+    pub fn inventory_file(&self) -> PathBuf {
+        self.path("inventory.toml")
+    }
+
+    #[must_use]
     pub fn agent_socket(&self) -> PathBuf {
         self.path("metadata_proxy")
     }
@@ -112,6 +118,24 @@ impl Daemon {
             |error| format!("(no log: {error})"),
             |log| String::from_utf8_lossy(&log).into_owned(),
         )
+    }
+
+    /// Waits until a line of the log has all of `parts`, and returns it: the
+    /// worker keeps lines back for some milliseconds.
+    ///
+    /// # Errors
+    /// When there is no such line after a while.
+    pub fn wait_log(&self, parts: &[&str]) -> Result<String> {
+        let mut found = None;
+        wait::until(&format!("a log line with {parts:?}"), LOG_LIMIT, || {
+            let log = self.log();
+            let mut lines = log.lines();
+            found = lines
+                .find(|line| parts.iter().all(|part| line.contains(part)))
+                .map(str::to_owned);
+            Ok(found.is_some())
+        })?;
+        found.context("the line is gone")
     }
 
     /// Forgets what it logged so far.
