@@ -40,8 +40,8 @@ pub fn chain(error: &dyn Error) -> String {
     let mut next = error.source();
     while let Some(cause) = next {
         let cause_text = cause.to_string();
-        // thiserror's messages often end with their cause already.
-        if !text.ends_with(&cause_text) {
+        // thiserror's messages often have their cause in them already.
+        if !text.contains(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }
