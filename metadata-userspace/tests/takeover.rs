@@ -2,10 +2,10 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::fs;
 use std::io::Write;
 
 use anyhow::Result;
+use xtask::lab::bpffs::{MountPoint, is_mounted};
 use xtask::lab::daemon::Daemon;
 use xtask::lab::http;
 use xtask::lab::router::Router;
@@ -45,6 +45,7 @@ fn unload_leaves_no_trace() -> Result<()> {
 fn a_bpffs_that_is_not_mounted_is_mounted_and_unmounted() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let bpffs = directory.path().join("bpf");
+    let _unmounted = MountPoint(bpffs.clone());
     let mut site = Site::with(
         METADATAD,
         |_| {},
@@ -53,15 +54,11 @@ fn a_bpffs_that_is_not_mounted_is_mounted_and_unmounted() -> Result<()> {
             setup
         },
     )?;
-    let is_mounted = || -> Result<bool> {
-        let mounts = fs::read_to_string("/proc/mounts")?;
-        Ok(mounts.contains(&format!(" {} bpf ", bpffs.display())))
-    };
     assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
-    assert!(is_mounted()?);
+    assert!(is_mounted(&bpffs)?);
     site.daemon.stop()?;
     process::read(&mut site.daemon.command("unload"))?;
-    assert!(!is_mounted()?);
+    assert!(!is_mounted(&bpffs)?);
     assert!(!bpffs.exists());
     Ok(())
 }

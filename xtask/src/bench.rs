@@ -91,10 +91,7 @@ fn build(arguments: &Arguments, progress: &mut Progress) -> Result<PathBuf> {
     progress.step("looking for the Debian packages that are needed");
     packages::install(packages::BENCHMARK)?;
     progress.step("building metadatad");
-    match arguments.no_build {
-        true => build::existing(),
-        false => build::release(),
-    }
+    build::release_unless(arguments.no_build)
 }
 
 impl Arguments {

@@ -32,11 +32,15 @@ pub fn release() -> Result<PathBuf> {
     Ok(executable())
 }
 
-/// The daemon's executable as it is, not built anew.
+/// The daemon's executable: built, or as it is for `--no-build`.
 ///
 /// # Errors
-/// When it was never built.
-pub fn existing() -> Result<PathBuf> {
+/// As [`release`], or when it was never built.
+pub fn release_unless(no_build: bool) -> Result<PathBuf> {
+    if no_build { existing() } else { release() }
+}
+
+fn existing() -> Result<PathBuf> {
     let executable = executable();
     if !executable.exists() {
         bail!("there is no {}: leave --no-build out", executable.display());

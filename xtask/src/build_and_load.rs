@@ -70,10 +70,7 @@ fn build(
         packages::install(packages::DEMONSTRATION)?;
     }
     progress.step("building metadatad");
-    match arguments.no_build {
-        true => build::existing(),
-        false => build::release(),
-    }
+    build::release_unless(arguments.no_build)
 }
 
 impl Arguments {

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use metadatad::datapath::{ensure_route, unload_pins};
+use xtask::lab::bpffs::MountPoint;
 use xtask::lab::guest::Guest;
 use xtask::lab::router::{Router, Subnet};
 
@@ -64,7 +65,9 @@ fn a_map_of_another_shape_is_replaced() {
 #[test]
 fn a_bpffs_is_mounted_where_none_is_and_goes_with_the_pins() {
     let directory = tempfile::tempdir().unwrap();
-    let place = Place::at(directory.path().join("pins"));
+    let pins = directory.path().join("pins");
+    let _unmounted = MountPoint(pins.clone());
+    let place = Place::at(pins);
     let datapath = place.load();
     assert!(place.0.bpffs.join("v1/progs/metadata_steer").exists());
     drop(datapath);
