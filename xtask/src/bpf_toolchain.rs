@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{process, repository};
 use compiler::Compiler;
@@ -47,8 +47,7 @@ const HOST_SETTINGS: [&str; 11] = [
 /// When there is no BPF toolchain and none can be installed, or the programs
 /// do not compile.
 pub fn build_object() -> Result<PathBuf> {
-    let compiler = compiler::find_or_install()?;
-    let linker = linker::find_or_install(compiler.llvm()?)?;
+    let (compiler, linker) = find_or_install()?;
     eprintln!("      compiling the eBPF programs with {compiler}");
     let output = repository::root().join("target/bpf-build");
     process::run(&mut compile(&compiler, &linker, &output))
@@ -56,6 +55,25 @@ pub fn build_object() -> Result<PathBuf> {
     let object = repository::root().join("target/bpf/metadatad.bpf.o");
     install_object(&output.join(TARGET).join("bpf/metadata-ebpf"), &object)?;
     Ok(object)
+}
+
+/// The first compiler for which there is a linker as well: a nightly's LLVM may
+/// be newer than every LLVM that can be installed.
+fn find_or_install() -> Result<(Compiler, PathBuf)> {
+    let mut failures = String::new();
+    for compiler in compiler::candidates() {
+        let linker = compiler
+            .provide()
+            .and_then(|()| linker::find_or_install(compiler.llvm()?));
+        match linker {
+            Ok(linker) => return Ok((compiler, linker)),
+            Err(error) => {
+                eprintln!("      {compiler} will not do: {error:#}");
+                failures.push_str(&format!("\n  {compiler}: {error:#}"));
+            }
+        }
+    }
+    bail!("no BPF compiler with a linker for its LLVM; install one of these by hand:{failures}")
 }
 
 fn compile(compiler: &Compiler, linker: &Path, output: &Path) -> Command {

@@ -43,24 +43,14 @@ impl fmt::Display for Compiler {
     }
 }
 
-/// What is there, else the first that can be installed.
-pub(super) fn find_or_install() -> Result<Compiler> {
-    let all = [Compiler::Nightly, Compiler::Debian];
-    if let Some(present) = all.into_iter().find(|compiler| compiler.is_present()) {
-        return Ok(present);
-    }
-    let mut failures = String::new();
-    for compiler in all {
-        eprintln!("      no BPF compiler here; trying to install {compiler}");
-        match compiler.install() {
-            Ok(()) => return Ok(compiler),
-            Err(error) => failures.push_str(&format!("\n  {compiler}: {error:#}")),
-        }
-    }
-    bail!(
-        "there is no BPF compiler, and none could be installed; install one of these by hand:\
-         {failures}"
-    );
+/// In the order in which they are tried: what is there, then what would have to
+/// be installed.
+pub(super) fn candidates() -> Vec<Compiler> {
+    let (mut present, absent): (Vec<_>, Vec<_>) = [Compiler::Nightly, Compiler::Debian]
+        .into_iter()
+        .partition(|compiler| compiler.is_present());
+    present.extend(absent);
+    present
 }
 
 impl Compiler {
@@ -73,7 +63,11 @@ impl Compiler {
             .is_ok_and(|sysroot| sysroot.join(needed).exists())
     }
 
-    fn install(self) -> Result<()> {
+    pub(super) fn provide(self) -> Result<()> {
+        if self.is_present() {
+            return Ok(());
+        }
+        eprintln!("      no {self} here; trying to install it");
         match self {
             Self::Nightly => install_nightly()?,
             Self::Debian => packages::install(DEBIAN_PACKAGES)?,
