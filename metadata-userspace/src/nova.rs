@@ -12,7 +12,6 @@ mod signatures;
     reason = "a test fails by panicking"
 )]
 mod tests;
-mod tls;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -29,12 +28,10 @@ use crate::body::{self, Body};
 use crate::config::NovaConfig;
 use crate::identity::{Instance, Requester};
 use crate::metrics::NovaMetrics;
-use crate::upstream::{Link, Pool, answer};
+use crate::upstream::{ConnectError, Connector, Link, Pool, TlsError, TlsFiles, answer};
 
-pub use connect::ConnectError;
-pub use tls::{NovaTls, TlsError};
+pub use connect::read_tls;
 
-use connect::Connector;
 use request::RequestMaker;
 
 /// Why Nova gave no answer that a guest may see.
@@ -81,11 +78,15 @@ struct Shared {
 impl Nova {
     /// `tls` holds the files that the configuration names: the process that
     /// forwards requests may not be able to read them.
-    pub fn new(config: &NovaConfig, tls: &NovaTls, metrics: NovaMetrics) -> Result<Self, TlsError> {
+    pub fn new(
+        config: &NovaConfig,
+        tls: &TlsFiles,
+        metrics: NovaMetrics,
+    ) -> Result<Self, TlsError> {
         Ok(Self {
             shared: Arc::new(Shared {
                 requests: RequestMaker::new(config),
-                connector: Connector::new(config, tls)?,
+                connector: connect::connector(config, tls)?,
                 pool: Arc::new(Pool::default()),
                 deadline: config.deadline,
                 metrics,
@@ -149,7 +150,7 @@ impl Nova {
                 Err(error) if is_connection_dead(&error) => {
                     self.shared.metrics.retries.inc();
                 }
-                Err(error) => return Err(fault(error)),
+                Err(error) => return Err(self.fault(error)),
             }
         }
         let body = if repeatable {
@@ -161,16 +162,31 @@ impl Nova {
         };
         let request = signed(body)?;
         let mut link = self.connect().await?;
-        let answer = link.exchange(request).await.map_err(fault)?;
+        let answer = link.exchange(request).await;
+        let answer = answer.map_err(|error| self.fault(error))?;
         self.deliver(&guest.method, answer, link, repeatable)
     }
 
     async fn connect(&self) -> Result<Link, NovaError> {
-        let connected = self.shared.connector.connect().await;
+        let connected = self.shared.connector.link().await;
         if connected.is_err() {
             self.shared.metrics.connect_errors.inc();
         }
         Ok(connected?)
+    }
+
+    fn fault(&self, error: hyper::Error) -> NovaError {
+        if let Some(fault) = RequestFault::behind(&error) {
+            return NovaError::RequestBody(fault);
+        }
+        if let Some(fault) = self.shared.connector.tls_fault(&error) {
+            return NovaError::Connect(fault);
+        }
+        if error.is_parse() {
+            NovaError::Malformed(error)
+        } else {
+            NovaError::Lost(error)
+        }
     }
 
     /// Passes on every status: upstream's agent drops the connection at 201, 204,
@@ -208,18 +224,4 @@ fn refuse_redirection(answer: &Response<Incoming>) -> Result<(), NovaError> {
 /// Closed while it was idle, most likely: nothing of an answer was understood.
 fn is_connection_dead(error: &hyper::Error) -> bool {
     !error.is_parse() && !error.is_user()
-}
-
-fn fault(error: hyper::Error) -> NovaError {
-    if let Some(fault) = RequestFault::behind(&error) {
-        return NovaError::RequestBody(fault);
-    }
-    if let Some(tls) = tls::fault_behind(&error) {
-        return NovaError::Connect(ConnectError::Tls(tls));
-    }
-    if error.is_parse() {
-        NovaError::Malformed(error)
-    } else {
-        NovaError::Lost(error)
-    }
 }

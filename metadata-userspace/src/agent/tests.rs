@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Agent, socket};
 use crate::metrics::Metrics;
-use crate::nova::{Nova, NovaTls};
+use crate::nova::Nova;
 use crate::resolver::{Resolution, ResolveError};
 use crate::testing::{Fixed, INSTANCE, ROUTER, Scripted, nova_config};
+use crate::upstream::TlsFiles;
 
 struct Served {
     path: PathBuf,
@@ -28,7 +29,7 @@ async fn serve(nova: &Scripted, resolver: Arc<Fixed>) -> Served {
     let path = dir.path().join("metadata_proxy");
     let metrics = Metrics::new();
     let config = nova_config(nova.address);
-    let nova = Nova::new(&config, &NovaTls::default(), metrics.nova.clone()).unwrap();
+    let nova = Nova::new(&config, &TlsFiles::default(), metrics.nova.clone()).unwrap();
     let agent = Agent::new(resolver, nova, metrics.agent.clone());
     let listener = UnixListener::bind(&path).unwrap();
     let drain = CancellationToken::new();

@@ -15,7 +15,7 @@ use crate::namespaces::registry::Registry;
 use crate::namespaces::role::Selection;
 use crate::namespaces::served::Settings;
 use crate::namespaces::watch::DirectoryWatch;
-use crate::nova::NovaTls;
+use crate::nova;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{Briefing, ListenerId};
 use crate::supervisor::worker_process::Command;
@@ -55,7 +55,7 @@ pub fn brief(config: Config) -> anyhow::Result<Briefing> {
         Some(path) => Inventory::load(path)?,
         None => Inventory::default(),
     };
-    let nova_tls = NovaTls::read(&config.nova)?;
+    let nova_tls = nova::read_tls(&config.nova)?;
     Ok(Briefing {
         config,
         inventory,

@@ -12,7 +12,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use super::{Nova, NovaError, NovaTls};
+use super::{Nova, NovaError, read_tls};
 use crate::body::{self, Body};
 use crate::config::NovaConfig;
 use crate::identity::{Instance, Requester};
@@ -42,7 +42,7 @@ struct Client {
 impl Client {
     fn new(config: &NovaConfig) -> Self {
         let metrics = Metrics::new().nova;
-        let tls = NovaTls::read(config).unwrap();
+        let tls = read_tls(config).unwrap();
         let nova = Nova::new(config, &tls, metrics.clone()).unwrap();
         Self { nova, metrics }
     }

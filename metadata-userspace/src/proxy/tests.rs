@@ -17,8 +17,9 @@ use super::{Origin, Proxy, Upstream};
 use crate::agent::Agent;
 use crate::config::{ProxyConfig, ProxyTimeouts, ProxyUpstream};
 use crate::metrics::Metrics;
-use crate::nova::{Nova, NovaTls};
+use crate::nova::Nova;
 use crate::testing::{Fixed, Scripted, nova_config, realm};
+use crate::upstream::TlsFiles;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -76,7 +77,7 @@ async fn before(nova: &Scripted, config: &ProxyConfig) -> Served {
     serve(config, |metrics| {
         let nova = Nova::new(
             &nova_config(address),
-            &NovaTls::default(),
+            &TlsFiles::default(),
             metrics.nova.clone(),
         );
         let agent = Agent::new(Fixed::found(), nova.unwrap(), metrics.agent.clone());

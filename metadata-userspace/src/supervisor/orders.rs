@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::identity::Realm;
 use crate::inventory::Inventory;
-use crate::nova::NovaTls;
+use crate::upstream::TlsFiles;
 
 /// Names a listening socket for as long as the supervisor lives.
 pub type ListenerId = u64;
@@ -54,5 +54,5 @@ pub enum Report {
 pub struct Briefing {
     pub config: Config,
     pub inventory: Inventory,
-    pub nova_tls: NovaTls,
+    pub nova_tls: TlsFiles,
 }

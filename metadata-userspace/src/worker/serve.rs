@@ -38,7 +38,7 @@ pub enum WorkerError {
     #[error("cannot serve a socket: {0}")]
     Socket(#[from] io::Error),
     #[error("cannot set up TLS towards Nova: {0}")]
-    Tls(#[from] crate::nova::TlsError),
+    Tls(#[from] crate::upstream::TlsError),
 }
 
 /// All that is served, and by what.

@@ -12,8 +12,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Client;
 use crate::config::{ClientIdentity, NovaConfig, NovaProtocol};
-use crate::nova::{Nova, NovaTls};
+use crate::nova::{Nova, read_tls};
 use crate::testing::{converse, nova_config, ok};
+use crate::upstream::TlsFiles;
 
 struct Ca {
     pem: String,
@@ -147,9 +148,9 @@ async fn the_files_travel_to_a_process_that_cannot_read_them() {
     let (dir, ca) = (TempDir::new().unwrap(), Ca::new());
     let mut config = tls_nova(&ca, None).await;
     config.ca_cert = Some(write(&dir, "ca.pem", &ca.pem));
-    let shipped = serde_json::to_string(&NovaTls::read(&config).unwrap()).unwrap();
+    let shipped = serde_json::to_string(&read_tls(&config).unwrap()).unwrap();
     drop(dir);
-    let files: NovaTls = serde_json::from_str(&shipped).unwrap();
+    let files: TlsFiles = serde_json::from_str(&shipped).unwrap();
     let metrics = crate::metrics::Metrics::new().nova;
     let nova = Nova::new(&config, &files, metrics.clone()).unwrap();
     let client = Client { nova, metrics };
@@ -184,11 +185,11 @@ fn unusable_files_are_named_by_their_option() {
         ca_cert: Some(ca.to_owned()),
         ..nova_config("127.0.0.1:1".parse().unwrap())
     };
-    let missing = NovaTls::read(&config(Path::new("/does/not/exist")));
+    let missing = read_tls(&config(Path::new("/does/not/exist")));
     let error = missing.unwrap_err().to_string();
     assert!(error.contains("auth_ca_cert") && error.contains("/does/not/exist"));
     let config = config(&write(&dir, "ca.pem", "no PEM"));
-    let files = NovaTls::read(&config).unwrap();
+    let files = read_tls(&config).unwrap();
     let error = Nova::new(&config, &files, crate::metrics::Metrics::new().nova).err();
     assert!(error.unwrap().to_string().contains("auth_ca_cert"));
 }

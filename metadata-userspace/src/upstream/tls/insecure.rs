@@ -1,4 +1,4 @@
-//! `nova_metadata_insecure`: encryption without knowing with whom.
+//! Encryption without knowing with whom.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};

@@ -1,4 +1,4 @@
-//! TLS towards Nova, by Neutron's options.
+//! TLS towards upstreams, with certificates and keys from PEM files.
 
 mod insecure;
 
@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, Serv
 use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{NovaConfig, NovaProtocol};
+use super::OptionNames;
 
 /// Why TLS cannot be set up as configured.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +37,18 @@ pub enum TlsError {
         option: &'static str,
         source: rustls::Error,
     },
-    #[error("no CA certificates on this system; install ca-certificates or set auth_ca_cert")]
-    NoSystemRoots,
+    #[error("{} and {}: {source}", .options.cert, .options.key)]
+    RefusedPair {
+        options: &'static OptionNames,
+        source: rustls::Error,
+    },
+    #[error("no CA certificates on this system; install ca-certificates or set {option}")]
+    NoSystemRoots { option: &'static str },
     #[error("the CA certificates cannot be used: {0}")]
     Roots(#[from] rustls::client::VerifierBuilderError),
-    #[error("nova_metadata_host: `{host}` is no name that a certificate could have")]
+    #[error("{option}: `{host}` is no name that a certificate could have")]
     Name {
+        option: &'static str,
         host: String,
         source: InvalidDnsNameError,
     },
@@ -50,10 +56,19 @@ pub enum TlsError {
     Rustls(#[from] rustls::Error),
 }
 
-/// The files that the TLS options name, PEM. Read by the process that may read
-/// them, used by the one that speaks with Nova.
+/// Which files the TLS options of an upstream name.
+#[derive(Debug)]
+pub struct TlsPaths<'a> {
+    /// None: the system's authorities.
+    pub ca: Option<&'a Path>,
+    /// Our certificate and its key.
+    pub client: Option<(&'a Path, &'a Path)>,
+}
+
+/// The contents of those files, PEM. Read by the process that may read them, used
+/// by the one that speaks with the upstream.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NovaTls {
+pub struct TlsFiles {
     ca: Option<Vec<u8>>,
     client: Option<PemPair>,
 }
@@ -64,35 +79,27 @@ struct PemPair {
     key: Vec<u8>,
 }
 
-impl fmt::Debug for NovaTls {
+impl fmt::Debug for TlsFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NovaTls")
+        f.debug_struct("TlsFiles")
             .field("ca", &self.ca.is_some())
             .field("client", &self.client.is_some())
             .finish()
     }
 }
 
-impl NovaTls {
-    /// Reads the files that matter under `config`; none for plain HTTP.
-    pub fn read(config: &NovaConfig) -> Result<Self, TlsError> {
-        if config.protocol == NovaProtocol::Http {
-            return Ok(Self::default());
-        }
-        // As in Neutron, nova_metadata_insecure wins over auth_ca_cert.
-        let ca = config.ca_cert.as_deref().filter(|_| !config.insecure);
-        let client = config.client_identity.as_ref();
-        Ok(Self {
-            ca: ca.map(|path| read("auth_ca_cert", path)).transpose()?,
-            client: client
-                .map(|pair| {
-                    Ok::<_, TlsError>(PemPair {
-                        cert: read("nova_client_cert", &pair.cert)?,
-                        key: read("nova_client_priv_key", &pair.key)?,
-                    })
-                })
-                .transpose()?,
-        })
+impl TlsFiles {
+    /// Reads them.
+    pub fn read(paths: &TlsPaths<'_>, options: &OptionNames) -> Result<Self, TlsError> {
+        let ca = paths.ca.map(|path| read(options.ca, path)).transpose()?;
+        let client = match paths.client {
+            None => None,
+            Some((cert, key)) => Some(PemPair {
+                cert: read(options.cert, cert)?,
+                key: read(options.key, key)?,
+            }),
+        };
+        Ok(Self { ca, client })
     }
 }
 
@@ -104,66 +111,63 @@ fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     })
 }
 
-pub(super) fn client_config(
-    config: &NovaConfig,
-    files: &NovaTls,
+/// How to speak TLS as `files` say; `insecure`: with whoever answers.
+pub fn client_config(
+    files: &TlsFiles,
+    insecure: bool,
+    options: &'static OptionNames,
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = verifier(config, files, &provider)?;
+    let verifier: Arc<dyn ServerCertVerifier> = if insecure {
+        Arc::new(insecure::AnyCertificate::new(&provider))
+    } else {
+        verifier(files.ca.as_deref(), options, &provider)?
+    };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let config = match &files.client {
-        None => builder.with_no_client_auth(),
-        Some(pair) => builder
-            .with_client_auth_cert(
-                certificates("nova_client_cert", &pair.cert)?,
-                PrivateKeyDer::from_pem_slice(&pair.key).map_err(|source| TlsError::Pem {
-                    option: "nova_client_priv_key",
-                    source,
-                })?,
-            )
-            .map_err(|source| TlsError::Refused {
-                option: "nova_client_cert and nova_client_priv_key",
-                source,
-            })?,
+    let Some(pair) = &files.client else {
+        return Ok(Arc::new(builder.with_no_client_auth()));
     };
+    let certificates = certificates(options.cert, &pair.cert)?;
+    let option = options.key;
+    let key = PrivateKeyDer::from_pem_slice(&pair.key)
+        .map_err(|source| TlsError::Pem { option, source })?;
+    let config = builder
+        .with_client_auth_cert(certificates, key)
+        .map_err(|source| TlsError::RefusedPair { options, source })?;
     Ok(Arc::new(config))
 }
 
 fn verifier(
-    config: &NovaConfig,
-    files: &NovaTls,
+    ca: Option<&[u8]>,
+    options: &OptionNames,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
-    if config.insecure {
-        return Ok(Arc::new(insecure::AnyCertificate::new(provider)));
-    }
-    let roots = match &files.ca {
-        Some(pem) => configured_roots(pem)?,
-        None => system_roots()?,
+) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    let roots = match ca {
+        Some(pem) => configured_roots(options.ca, pem)?,
+        None => system_roots(options.ca)?,
     };
     let provider = Arc::clone(provider);
     Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
 }
 
-fn configured_roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+fn configured_roots(option: &'static str, pem: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates("auth_ca_cert", pem)? {
-        roots.add(certificate).map_err(|source| TlsError::Refused {
-            option: "auth_ca_cert",
-            source,
-        })?;
+    for certificate in certificates(option, pem)? {
+        roots
+            .add(certificate)
+            .map_err(|source| TlsError::Refused { option, source })?;
     }
     Ok(roots)
 }
 
-fn system_roots() -> Result<RootCertStore, TlsError> {
+fn system_roots(option: &'static str) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err(TlsError::NoSystemRoots);
+        return Err(TlsError::NoSystemRoots { option });
     }
     Ok(roots)
 }
@@ -183,9 +187,14 @@ fn certificates(
     Ok(certificates)
 }
 
-pub(super) fn server_name(config: &NovaConfig) -> Result<ServerName<'static>, TlsError> {
-    ServerName::try_from(config.host.clone()).map_err(|source| TlsError::Name {
-        host: config.host.clone(),
+/// The name that the server's certificate must have; addresses count as names.
+pub(super) fn server_name(
+    host: &str,
+    options: &OptionNames,
+) -> Result<ServerName<'static>, TlsError> {
+    ServerName::try_from(host.to_owned()).map_err(|source| TlsError::Name {
+        option: options.host,
+        host: host.to_owned(),
         source,
     })
 }
@@ -195,8 +204,7 @@ pub(super) fn fault_in(error: &io::Error) -> Option<rustls::Error> {
     error.get_ref()?.downcast_ref::<rustls::Error>().cloned()
 }
 
-/// The TLS fault that ended a connection. In TLS 1.3 a server refuses a client
-/// certificate after the handshake, so it shows on the first request.
+/// The TLS fault that ended a connection.
 pub(super) fn fault_behind(error: &(dyn Error + 'static)) -> Option<rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -1,0 +1,164 @@
+//! Opening connections to upstreams.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+
+use super::tls::{self, TlsError, TlsFiles};
+use super::{Link, OptionNames, Stream};
+
+/// For one address of several; the caller's own deadline ends the last try.
+const PATIENCE_PER_ADDRESS: Duration = Duration::from_secs(5);
+
+/// Why no connection came about.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("the name {host} cannot be resolved; check {option}")]
+    Resolve {
+        host: String,
+        option: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{address} cannot be reached: {source}")]
+    Tcp {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error("TLS failed: {fault}; check {}, and {}", .options.of_certificates(), .options.protocol)]
+    Tls {
+        fault: rustls::Error,
+        options: &'static OptionNames,
+    },
+    #[error("TLS failed: {fault}; check {}", .options.protocol)]
+    NotTls {
+        fault: io::Error,
+        options: &'static OptionNames,
+    },
+    #[error("HTTP could not start")]
+    Http(#[source] hyper::Error),
+}
+
+/// Knows where an upstream is and how to speak with it.
+pub struct Connector {
+    host: String,
+    port: u16,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    options: &'static OptionNames,
+}
+
+impl Connector {
+    /// In plain text.
+    pub fn plain(host: &str, port: u16, options: &'static OptionNames) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
+            tls: None,
+            options,
+        }
+    }
+
+    /// Over TLS; `insecure`: with whoever answers.
+    pub fn tls(
+        host: &str,
+        port: u16,
+        files: &TlsFiles,
+        insecure: bool,
+        options: &'static OptionNames,
+    ) -> Result<Self, TlsError> {
+        let config = tls::client_config(files, insecure, options)?;
+        let name = tls::server_name(host, options)?;
+        Ok(Self {
+            tls: Some((TlsConnector::from(config), name)),
+            ..Self::plain(host, port, options)
+        })
+    }
+
+    /// A connection for HTTP.
+    pub async fn link(&self) -> Result<Link, ConnectError> {
+        let stream = self.stream().await?;
+        Link::handshake(stream).await.map_err(ConnectError::Http)
+    }
+
+    /// A connection for any protocol.
+    pub async fn stream(&self) -> Result<Stream, ConnectError> {
+        let tcp = self.reach().await?;
+        let Some((connector, name)) = &self.tls else {
+            return Ok(Stream::Tcp(tcp));
+        };
+        let shaken = connector.connect(name.clone(), tcp).await;
+        let stream = shaken.map_err(|error| self.tls_failed(error))?;
+        Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    /// The TLS fault that ended a connection, if it was one. In TLS 1.3 a server
+    /// refuses a client certificate after the handshake, so it shows on the first
+    /// request.
+    pub fn tls_fault(&self, error: &hyper::Error) -> Option<ConnectError> {
+        Some(ConnectError::Tls {
+            fault: tls::fault_behind(error)?,
+            options: self.options,
+        })
+    }
+
+    /// The first address that answers, in the resolver's order.
+    async fn reach(&self) -> Result<TcpStream, ConnectError> {
+        let unresolved = |source| ConnectError::Resolve {
+            host: self.host.clone(),
+            option: self.options.host,
+            source,
+        };
+        let mut addresses = self
+            .addresses()
+            .await
+            .map_err(unresolved)?
+            .into_iter()
+            .peekable();
+        while let Some(address) = addresses.next() {
+            let last = addresses.peek().is_none();
+            match open(address, last).await {
+                Ok(stream) => return Ok(stream),
+                Err(source) if last => return Err(ConnectError::Tcp { address, source }),
+                Err(error) => {
+                    tracing::debug!(host = %self.host, %address, %error, "trying the next address");
+                }
+            }
+        }
+        Err(unresolved(io::Error::from(io::ErrorKind::NotFound)))
+    }
+
+    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(address) = self.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, self.port)]);
+        }
+        Ok(lookup_host((self.host.as_str(), self.port))
+            .await?
+            .collect())
+    }
+
+    fn tls_failed(&self, error: io::Error) -> ConnectError {
+        let options = self.options;
+        match tls::fault_in(&error) {
+            Some(fault) => ConnectError::Tls { fault, options },
+            None => ConnectError::NotTls {
+                fault: error,
+                options,
+            },
+        }
+    }
+}
+
+async fn open(address: SocketAddr, last: bool) -> io::Result<TcpStream> {
+    let connecting = TcpStream::connect(address);
+    let stream = if last {
+        connecting.await?
+    } else {
+        tokio::time::timeout(PATIENCE_PER_ADDRESS, connecting).await??
+    };
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
