@@ -12,7 +12,8 @@ use std::sync::Arc;
 use hyper::{Request, Response, StatusCode};
 
 use crate::body::Body;
-use crate::identity::{Instance, Requester};
+use crate::config::MacCheck;
+use crate::identity::{Instance, Port, Requester};
 use crate::logging::{self, occasionally::Occasionally};
 use crate::metrics::{AgentMetrics, Outcome};
 use crate::nova::Nova;
@@ -24,8 +25,11 @@ pub struct Agent {
     resolver: Arc<dyn Resolver>,
     nova: Nova,
     metrics: AgentMetrics,
+    mac_check: MacCheck,
     /// Guests cause these lines, so they are rationed.
     log: Occasionally,
+    /// Apart, so that no flood of other lines hides these.
+    pretender_log: Occasionally,
 }
 
 /// An answer, and on whose behalf Nova was asked for it.
@@ -45,40 +49,29 @@ impl From<Response<Body>> for Answer {
 }
 
 impl Agent {
-    pub fn new(resolver: Arc<dyn Resolver>, nova: Nova, metrics: AgentMetrics) -> Self {
+    pub fn new(
+        resolver: Arc<dyn Resolver>,
+        nova: Nova,
+        mac_check: MacCheck,
+        metrics: AgentMetrics,
+    ) -> Self {
         Self {
             resolver,
             nova,
             metrics,
+            mac_check,
             log: Occasionally::default(),
+            pretender_log: Occasionally::default(),
         }
     }
 
     /// Exactly one port with the requester's address: Nova's answer. None or
-    /// several: 404. Whatever fails for a while: 503.
+    /// several: 404. Another port's MAC: 403. Whatever fails for a while: 503.
     pub async fn answer(&self, requester: &Requester, request: Request<Body>) -> Answer {
-        let resolution = self.resolver.resolve(requester).await;
-        let instance = match resolution {
-            Ok(Resolution::Found(instance)) => instance,
-            Ok(Resolution::Unknown) => {
-                self.metrics.count(Outcome::Unknown);
-                return self
-                    .no_instance(requester, "no port has this address")
-                    .into();
-            }
-            Ok(Resolution::Ambiguous(ports)) => {
-                self.metrics.count(Outcome::Ambiguous);
-                let why = format!("{ports} ports have this address");
-                return self.no_instance(requester, &why).into();
-            }
-            Err(error) => {
-                self.metrics.count(Outcome::Error);
-                self.warn(requester, &error.to_string());
-                return reply::unavailable("It cannot be found out now which instance asks.")
-                    .into();
-            }
+        let instance = match self.who(requester).await {
+            Ok(instance) => instance,
+            Err(refusal) => return (*refusal).into(),
         };
-        self.metrics.count(Outcome::Found);
         let response = match self.nova.forward(&instance, requester, request).await {
             Ok(response) => response,
             Err(error) => {
@@ -93,6 +86,69 @@ impl Agent {
             response,
             instance: Some(instance),
         }
+    }
+
+    /// The instance to ask for, or the answer that says why there is none.
+    async fn who(&self, requester: &Requester) -> Result<Instance, Box<Response<Body>>> {
+        let refusal = match self.resolver.resolve(requester).await {
+            Ok(Resolution::Found(port)) => {
+                self.metrics.count(Outcome::Found);
+                return Ok(port.instance());
+            }
+            Ok(Resolution::Pretender { claimed, real }) => {
+                match self.pretender(requester, &claimed, &real) {
+                    Some(refusal) => refusal,
+                    None => return Ok(claimed.instance()),
+                }
+            }
+            Ok(Resolution::Unknown) => {
+                self.metrics.count(Outcome::Unknown);
+                self.no_instance(requester, "no port has this address")
+            }
+            Ok(Resolution::Ambiguous(ports)) => {
+                self.metrics.count(Outcome::Ambiguous);
+                self.no_instance(requester, &format!("{ports} ports have this address"))
+            }
+            Err(error) => {
+                self.metrics.count(Outcome::Error);
+                self.warn(requester, &error.to_string());
+                reply::unavailable("It cannot be found out now which instance asks.")
+            }
+        };
+        Err(Box::new(refusal))
+    }
+
+    /// Neutron looks at the address alone: there a guest with port security off
+    /// reads its neighbour's metadata.
+    fn pretender(
+        &self,
+        requester: &Requester,
+        claimed: &Port,
+        real: &Port,
+    ) -> Option<Response<Body>> {
+        if self.mac_check == MacCheck::Off {
+            self.metrics.count(Outcome::Found);
+            return None;
+        }
+        self.metrics.count(Outcome::Pretender);
+        if let Some(suppressed) = self.pretender_log.now() {
+            tracing::warn!(
+                realm = %requester.realm,
+                client = %requester.address,
+                mac = requester.mac.map(tracing::field::display),
+                port = real.id,
+                instance = real.device_id,
+                claimed_port = claimed.id,
+                claimed_instance = claimed.device_id,
+                refused = self.mac_check == MacCheck::Enforce,
+                suppressed,
+                "a port asks with the address of another"
+            );
+        }
+        (self.mac_check == MacCheck::Enforce).then(|| {
+            let text = "The address of this request belongs to another port.".to_owned();
+            reply::text(StatusCode::FORBIDDEN, text)
+        })
     }
 
     fn no_instance(&self, requester: &Requester, why: &str) -> Response<Body> {

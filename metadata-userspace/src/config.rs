@@ -150,6 +150,7 @@ pub struct AgentConfig {
     pub socket_mode: u32,
     /// `[metadatad] resolver`.
     pub resolver: ResolverKind,
+    pub identity: IdentityConfig,
     /// `[metadatad] inventory`.
     pub inventory: Option<PathBuf>,
 }
@@ -157,8 +158,37 @@ pub struct AgentConfig {
 /// `[metadatad] resolver`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResolverKind {
+    /// Neutron's server, over the message bus.
     #[default]
+    NeutronRpc,
+    /// Neutron's REST API.
+    NeutronRest,
+    /// OVN's southbound database.
+    Ovn,
+    /// A TOML file.
     Inventory,
+}
+
+/// How a requester is told from its neighbours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityConfig {
+    /// `[metadatad] mac_check`.
+    pub mac_check: MacCheck,
+    /// `[cache] expiration_time` when `[cache] enabled`, else 10 s: how long
+    /// Neutron's answers are kept.
+    pub lifetime: Duration,
+    /// `[metadatad] identity_timeout`: longest wait for a port to become known.
+    pub patience: Duration,
+}
+
+/// `[metadatad] mac_check`: what to do when the MAC of a request's SYN belongs to
+/// another port than its address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MacCheck {
+    #[default]
+    Enforce,
+    Log,
+    Off,
 }
 
 /// `metadata_proxy_socket_mode`.

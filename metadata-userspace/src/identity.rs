@@ -104,6 +104,32 @@ pub struct Instance {
     pub project_id: String,
 }
 
+/// A Neutron port, of an instance, a router or anything else, as far as identity
+/// needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Port {
+    /// Its UUID; empty where the source has none.
+    pub id: String,
+    /// UUID of its network.
+    pub network_id: String,
+    pub mac: Option<MacAddr>,
+    /// Its fixed IPs.
+    pub addresses: Vec<IpAddr>,
+    /// UUID of the instance; empty while the port belongs to none.
+    pub device_id: String,
+    pub project_id: String,
+}
+
+impl Port {
+    /// For whom requests of this port are signed.
+    pub fn instance(&self) -> Instance {
+        Instance {
+            id: self.device_id.clone(),
+            project_id: self.project_id.clone(),
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {

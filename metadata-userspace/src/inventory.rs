@@ -14,6 +14,7 @@ mod port;
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
@@ -27,7 +28,7 @@ pub use index::Scope;
 pub use instance::{InjectedFile, InventoryInstance, PublicKey};
 pub use port::{Assignment, FixedIp, InventoryPort, Route};
 
-use crate::identity::MacAddr;
+use crate::identity::{MacAddr, Port};
 use index::Index;
 
 /// A checked inventory and the index that makes each lookup a hash away. As JSON
@@ -71,19 +72,14 @@ impl Inventory {
         self.instances.get(self.index.instance(uuid)?)
     }
 
-    /// The instance of each port in `scope` that has `address` as a fixed IP.
-    pub fn with_address(&self, scope: Scope, address: IpAddr) -> Vec<&InventoryInstance> {
-        self.at(self.index.with_address(scope, address))
+    /// The ports in `scope` that have `address` as a fixed IP.
+    pub fn with_address(&self, scope: Scope, address: IpAddr) -> &[Arc<Port>] {
+        self.index.with_address(scope, address)
     }
 
-    /// The instance of each port in `scope` that has `mac`.
-    pub fn with_mac(&self, scope: Scope, mac: MacAddr) -> Vec<&InventoryInstance> {
-        self.at(self.index.with_mac(scope, mac))
-    }
-
-    fn at(&self, positions: &[usize]) -> Vec<&InventoryInstance> {
-        let instance = |&position| self.instances.get(position);
-        positions.iter().filter_map(instance).collect()
+    /// The ports in `scope` that have `mac`.
+    pub fn with_mac(&self, scope: Scope, mac: MacAddr) -> &[Arc<Port>] {
+        self.index.with_mac(scope, mac)
     }
 }
 

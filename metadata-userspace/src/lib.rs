@@ -12,6 +12,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod datapath;
+pub mod dependencies;
 pub mod hop_by_hop;
 pub mod identity;
 pub mod inotify;

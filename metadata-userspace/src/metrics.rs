@@ -5,6 +5,7 @@ mod nova;
 mod proxy;
 mod statuses;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -12,6 +13,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 
+use crate::dependencies::{Dependencies, DependencyState};
 pub use agent::{AgentMetrics, Outcome};
 pub use nova::NovaMetrics;
 pub use proxy::ProxyMetrics;
@@ -24,6 +26,7 @@ pub struct Metrics {
     pub proxy: ProxyMetrics,
     pub agent: AgentMetrics,
     pub nova: NovaMetrics,
+    pub dependencies: Dependencies,
 }
 
 /// What `metadatad status` shows of a worker.
@@ -39,6 +42,8 @@ pub struct Totals {
     pub connections_open: i64,
     /// Guests' connections refused because the guest had too many.
     pub connections_refused: u64,
+    /// What the daemon depends on.
+    pub dependencies: BTreeMap<String, DependencyState>,
 }
 
 impl Metrics {
@@ -48,6 +53,7 @@ impl Metrics {
             proxy: ProxyMetrics::register(&mut registry),
             agent: AgentMetrics::register(&mut registry),
             nova: NovaMetrics::register(&mut registry),
+            dependencies: Dependencies::register(&mut registry),
             registry,
         }
     }
@@ -71,6 +77,7 @@ impl Metrics {
             nova_requests: self.nova.requests.snapshot(),
             connections_open: self.proxy.connections.get(),
             connections_refused: self.proxy.refused.get(),
+            dependencies: self.dependencies.snapshot(),
         }
     }
 }

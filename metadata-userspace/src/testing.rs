@@ -5,7 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{NovaConfig, NovaProtocol, Secret};
-use crate::identity::{Instance, Realm, Requester};
-use crate::resolver::{Resolution, ResolveError, Resolver, Resolving};
+use crate::identity::{Instance, MacAddr, Port, Realm, Requester};
+use crate::resolver::{Asking, Resolution, ResolveError, Resolver};
 
 pub(crate) const ROUTER: &str = "8f3a9a93-5a1c-4ce9-9266-e3048098412a";
 pub(crate) const INSTANCE: &str = "5c9b1c1e-0f5e-4d1e-8a6e-2f4c4f5d6e7f";
@@ -30,21 +30,30 @@ pub(crate) struct Fixed(pub(crate) Result<Resolution, ResolveError>);
 
 impl Fixed {
     pub(crate) fn found() -> Arc<Self> {
-        Arc::new(Self(Ok(Resolution::Found(instance()))))
+        Arc::new(Self(Ok(Resolution::Found(Arc::new(port())))))
     }
 }
 
 impl Resolver for Fixed {
-    fn resolve<'a>(&'a self, _: &'a Requester) -> Resolving<'a> {
+    fn resolve<'a>(&'a self, _: &'a Requester) -> Asking<'a, Resolution> {
         Box::pin(async { self.0.clone() })
     }
 }
 
-pub(crate) fn instance() -> Instance {
-    Instance {
-        id: INSTANCE.into(),
+/// The port of [`INSTANCE`].
+pub(crate) fn port() -> Port {
+    Port {
+        id: "3e9b1c1e-0f5e-4d1e-8a6e-2f4c4f5d6e7f".into(),
+        network_id: "4e9b1c1e-0f5e-4d1e-8a6e-2f4c4f5d6e7f".into(),
+        mac: Some(MacAddr([0xfa, 0x16, 0x3e, 0, 0, 5])),
+        addresses: vec![IpAddr::from([10, 0, 0, 5])],
+        device_id: INSTANCE.into(),
         project_id: PROJECT.into(),
     }
+}
+
+pub(crate) fn instance() -> Instance {
+    port().instance()
 }
 
 pub(crate) fn nova_config(address: SocketAddr) -> NovaConfig {

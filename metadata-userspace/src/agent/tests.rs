@@ -10,10 +10,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Agent, socket};
+use crate::config::MacCheck;
+use crate::identity::Port;
 use crate::metrics::Metrics;
 use crate::nova::Nova;
 use crate::resolver::{Resolution, ResolveError};
-use crate::testing::{Fixed, INSTANCE, ROUTER, Scripted, nova_config};
+use crate::testing::{Fixed, INSTANCE, ROUTER, Scripted, nova_config, port};
 use crate::upstream::TlsFiles;
 
 struct Served {
@@ -25,12 +27,16 @@ struct Served {
 }
 
 async fn serve(nova: &Scripted, resolver: Arc<Fixed>) -> Served {
+    serve_checking(nova, resolver, MacCheck::Enforce).await
+}
+
+async fn serve_checking(nova: &Scripted, resolver: Arc<Fixed>, mac_check: MacCheck) -> Served {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("metadata_proxy");
     let metrics = Metrics::new();
     let config = nova_config(nova.address);
     let nova = Nova::new(&config, &TlsFiles::default(), metrics.nova.clone()).unwrap();
-    let agent = Agent::new(resolver, nova, metrics.agent.clone());
+    let agent = Agent::new(resolver, nova, mac_check, metrics.agent.clone());
     let listener = UnixListener::bind(&path).unwrap();
     let drain = CancellationToken::new();
     let serving = tokio::spawn(socket::serve(listener, Arc::new(agent), drain.clone()));
@@ -140,6 +146,34 @@ async fn who_is_nobody_or_several_gets_404_and_doubt_is_503() {
         );
     }
     assert!(nova.seen().is_empty());
+}
+
+#[tokio::test]
+async fn who_asks_with_anothers_address_is_treated_as_the_operator_wants() {
+    let nova = Scripted::constant("hello").await;
+    let real = Port {
+        device_id: "a-neighbour".to_owned(),
+        ..port()
+    };
+    let pretender = Resolution::Pretender {
+        claimed: Arc::new(port()),
+        real: Arc::new(real),
+    };
+    for (mac_check, status, counted) in [
+        (MacCheck::Enforce, "403", 1),
+        (MacCheck::Log, "200", 1),
+        (MacCheck::Off, "200", 0),
+    ] {
+        let resolver = Arc::new(Fixed(Ok(pretender.clone())));
+        let served = serve_checking(&nova, resolver, mac_check).await;
+        let answer = ask(&served, &identity()).await;
+        let start = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&start), "{mac_check:?}: {answer}");
+        let metrics = served.metrics.encode().unwrap();
+        let line = format!("agent_resolutions_total{{outcome=\"pretender\"}} {counted}\n");
+        assert!(metrics.contains(&line), "{mac_check:?}: {metrics}");
+    }
+    assert_eq!(nova.seen().len(), 2);
 }
 
 #[tokio::test]

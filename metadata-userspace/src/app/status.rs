@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use crate::admin::client;
+use crate::dependencies::DependencyState;
 use crate::status::{NamespaceState, ServingState, Status};
 
 /// Asks the daemon behind `socket` and prints what it says.
@@ -60,11 +62,23 @@ fn render(status: &Status) -> String {
                 .map(|(name, count)| format!("{name}: {}", count.packets)),
         ),
     );
+    for (name, dependency) in &status.totals.dependencies {
+        line(&mut text, name, &render_dependency(dependency));
+    }
     line(&mut text, "namespaces", &host.namespaces.len().to_string());
     for namespace in &host.namespaces {
         text.push_str(&render_namespace(namespace));
     }
     text
+}
+
+fn render_dependency(dependency: &DependencyState) -> String {
+    let since = SystemTime::UNIX_EPOCH + Duration::from_secs(dependency.since);
+    let seconds = since.elapsed().unwrap_or_default().as_secs();
+    match &dependency.problem {
+        None => format!("up for {seconds} s"),
+        Some(problem) => format!("DOWN for {seconds} s: {problem}"),
+    }
 }
 
 fn render_namespace(namespace: &NamespaceState) -> String {
@@ -146,18 +160,31 @@ mod tests {
             )]
             .into(),
         };
+        let since = SystemTime::UNIX_EPOCH
+            .elapsed()
+            .unwrap_or_default()
+            .as_secs()
+            - 100;
+        let neutron = DependencyState {
+            up: false,
+            since,
+            problem: Some("no answer".into()),
+        };
         let totals = Totals {
             requests: [("200".into(), 3)].into_iter().collect(),
+            dependencies: [("neutron".into(), neutron)].into(),
             ..Totals::default()
         };
         let status = Status { host, totals };
+        let text = render(&status).replace("for 101 s", "for 100 s");
         assert_eq!(
-            render(&status),
+            text,
             "version     1.2.3\n\
              worker      pid 9, replaced 1 times\n\
              programs    metadata_steer id 4\n\
              requests    200: 3\n\
              verdicts    steered: 12\n\
+             neutron     DOWN for 100 s: no answer\n\
              namespaces  1\n\
              \n\
              qrouter-1 (inode 7): FAILED\n  \

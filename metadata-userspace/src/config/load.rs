@@ -11,12 +11,17 @@ use super::oslo::{ConfigSource, Settings};
 use super::reader::Reader;
 use super::types::Integer;
 use super::{
-    AdminConfig, AgentConfig, ApiConfig, ClientIdentity, Config, DatapathConfig, NamespacesConfig,
-    Note, NovaConfig, ProxyConfig, ProxyTimeouts, ProxyUpstream, WorkerConfig, unknown, unused,
+    AdminConfig, AgentConfig, ApiConfig, ClientIdentity, Config, DatapathConfig, IdentityConfig,
+    NamespacesConfig, Note, NovaConfig, ProxyConfig, ProxyTimeouts, ProxyUpstream, ResolverKind,
+    WorkerConfig, unknown, unused,
 };
 
 /// More threads than this would wait for each other more than they serve.
 const MOST_THREADS: usize = 8;
+
+/// A guest's crawl takes about this long. Neutron's own agent asks anew for each
+/// request when no cache is configured.
+const LIFETIME_WITHOUT_CACHE: Duration = Duration::from_secs(10);
 
 /// What the command line says about the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,7 +62,7 @@ impl Config {
         });
         if errors.is_empty() {
             Ok(Self {
-                notes: notes(&settings),
+                notes: notes(&settings, config.agent.resolver),
                 ..config
             })
         } else {
@@ -142,7 +147,8 @@ fn agent(
     let inventory = inventory.or(configured);
     let enabled = !matches!(upstream, ProxyUpstream::Unix(path) if *path == socket);
     let embedded_api = reader.read(&table::EMBEDDED_API);
-    let needed_by = match (enabled, embedded_api) {
+    let resolver = reader.read(&table::RESOLVER);
+    let needed_by = match (enabled && resolver == ResolverKind::Inventory, embedded_api) {
         _ if inventory.is_some() => None,
         (true, _) => Some("the inventory resolver has no instances"),
         (false, true) => Some("the embedded API has no instances"),
@@ -157,8 +163,21 @@ fn agent(
         enabled,
         socket,
         socket_mode: socket_mode(mode, &worker.user, &worker.group),
-        resolver: reader.read(&table::RESOLVER),
+        resolver,
+        identity: identity(reader),
         inventory,
+    }
+}
+
+fn identity(reader: &mut Reader<'_>) -> IdentityConfig {
+    let expiration_time = seconds(reader, &table::CACHE_EXPIRATION_TIME);
+    IdentityConfig {
+        mac_check: reader.read(&table::MAC_CHECK),
+        lifetime: match reader.read(&table::CACHE_ENABLED) {
+            true => expiration_time,
+            false => LIFETIME_WITHOUT_CACHE,
+        },
+        patience: seconds(reader, &table::IDENTITY_TIMEOUT),
     }
 }
 
@@ -197,9 +216,9 @@ fn deadline(reader: &mut Reader<'_>, guest_waits: Duration) -> Duration {
     deadline
 }
 
-fn notes(settings: &Settings) -> Vec<Note> {
+fn notes(settings: &Settings, resolver: ResolverKind) -> Vec<Note> {
     let mut notes = unknown::old_names(settings);
-    notes.extend(unused::notes(settings));
+    notes.extend(unused::notes(settings, resolver));
     notes
 }
 

@@ -110,10 +110,7 @@ impl<'a> Reader<'a> {
 
     /// The text of any option that is set, or that is ours to know.
     fn raw(&self, group: &str, name: &str) -> Option<&str> {
-        let known = options::ALL
-            .iter()
-            .map(|option| option.spec())
-            .find(|spec| spec.group == group && spec.name == name);
+        let known = options::specs().find(|spec| spec.group == group && spec.name == name);
         let setting = match known {
             Some(spec) => self.settings.find(&spec.names()),
             None => self.settings.find(&[(group, name)]),

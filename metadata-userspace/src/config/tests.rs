@@ -37,7 +37,8 @@ fn errors(texts: &[&str]) -> Vec<String> {
     load(texts).unwrap_err()
 }
 
-const INVENTORY: &str = "[metadatad]\ninventory = /etc/metadatad/inventory.toml\n";
+const INVENTORY: &str =
+    "[metadatad]\nresolver = inventory\ninventory = /etc/metadatad/inventory.toml\n";
 
 #[test]
 fn the_defaults_are_those_of_neutron_and_ours() {
@@ -160,7 +161,7 @@ nova_metadata_protocol = ftp
 metadata_backlog = 0
 no equals sign
 [metadatad]
-resolver = neutron-rpc
+resolver = neutron
 inventry = /etc/metadatad/inventory.toml
 metadata_port = 80
 zzz = 1
@@ -189,8 +190,8 @@ max_head_size = 100
             "0.conf:3: [DEFAULT] nova_metadata_protocol: `ftp` must be one of http, https",
             "0.conf:4: [DEFAULT] metadata_backlog: `0` must be a whole number from 1 to 2147483647",
             "0.conf:5: expected `option = value`, a `[group]` or a `#` comment",
-            "0.conf:7: [metadatad] resolver: `neutron-rpc` must be \"inventory\", the only choice \
-             so far",
+            "0.conf:7: [metadatad] resolver: `neutron` must be one of neutron-rpc, neutron-rest, \
+             ovn, inventory",
             "0.conf:8: [metadatad] inventry: no such option; did you mean `inventory`?",
             "0.conf:9: [metadatad] metadata_port: no such option; it belongs to [DEFAULT]",
             "0.conf:10: [metadatad] zzz: no such option; the options are resolver",
@@ -210,9 +211,36 @@ max_head_size = 100
             "1.conf:10: [metadatad] proxy_upstream: `http://127.0.0.1` must be `agent`, or `unix:` \
              and the absolute path of another agent's socket",
             "1.conf:11: [metadatad] max_head_size: `100` must be a whole number from 8192 to 1048576",
+        ]
+    );
+}
+
+#[test]
+fn the_inventory_resolver_needs_an_inventory() {
+    assert_eq!(
+        errors(&["[metadatad]\nresolver = inventory\n"]),
+        [
             "[metadatad] inventory: must be set: without it the inventory resolver has no \
              instances; name a TOML file of instances",
         ]
+    );
+}
+
+#[test]
+fn answers_of_neutron_are_kept_as_long_as_its_cache_would() {
+    let lifetime = |text: &str| load(&[INVENTORY, text]).unwrap().agent.identity.lifetime;
+    assert_eq!(lifetime(""), Duration::from_secs(10));
+    assert_eq!(
+        lifetime("[cache]\nexpiration_time = 60\n"),
+        Duration::from_secs(10)
+    );
+    assert_eq!(
+        lifetime("[cache]\nenabled = true\n"),
+        Duration::from_secs(600)
+    );
+    assert_eq!(
+        lifetime("[cache]\nenabled = true\nexpiration_time = 60\n"),
+        Duration::from_secs(60)
     );
 }
 
@@ -309,15 +337,15 @@ heartbeat_rate = 3
         [
             "0.conf:4: [DEFAULT] use_journal: seen and not used: metadatad logs to standard error; \
              the service manager keeps the log",
-            "0.conf:7: [agent] report_interval: seen and not used: the inventory resolver has no \
-             Neutron server to report to",
+            "0.conf:7: [agent] report_interval: seen and not used: only the neutron-rpc \
+             resolver reports to Neutron's server",
             "0.conf:9: [metadata_rate_limiting] rate_limit_enabled: seen and not used: requests \
              are not limited by rate; max_connections_per_guest in [metadatad] bounds what a \
              guest can hold",
-            "0.conf:14: [oslo_messaging_rabbit]: seen and not used: the inventory resolver knows \
-             every port by itself and asks no message bus",
-            "1.conf:2: [DEFAULT] transport_url: seen and not used: the inventory resolver knows \
-             every port by itself and asks no message bus",
+            "0.conf:14: [oslo_messaging_rabbit]: seen and not used: only the neutron-rpc \
+             resolver uses the message bus",
+            "1.conf:2: [DEFAULT] transport_url: seen and not used: only the neutron-rpc \
+             resolver uses the message bus",
         ]
     );
 }

@@ -2,7 +2,7 @@
 
 use super::Note;
 use super::error::ConfigError;
-use super::options::{ALL, OUR_GROUP};
+use super::options::{OUR_GROUP, specs};
 use super::oslo::Settings;
 
 /// Below this likeness a suggestion would only puzzle.
@@ -24,17 +24,13 @@ pub(super) fn errors(settings: &Settings) -> Vec<ConfigError> {
 }
 
 fn our_names() -> impl Iterator<Item = &'static str> {
-    ALL.iter()
-        .map(|option| option.spec())
+    specs()
         .filter(|spec| spec.group == OUR_GROUP)
         .map(|spec| spec.name)
 }
 
 fn suggestion(name: &str) -> String {
-    let elsewhere = ALL
-        .iter()
-        .map(|option| option.spec())
-        .find(|spec| spec.name == name);
+    let elsewhere = specs().find(|spec| spec.name == name);
     if let Some(spec) = elsewhere {
         return format!("it belongs to [{}]", spec.group);
     }
@@ -56,7 +52,7 @@ fn suggestion(name: &str) -> String {
 /// A note for each older name in use.
 pub(super) fn old_names(settings: &Settings) -> Vec<Note> {
     let mut notes = Vec::new();
-    for spec in ALL.iter().map(|option| option.spec()) {
+    for spec in specs() {
         for setting in settings.find_all(spec.deprecated) {
             notes.push(Note {
                 place: setting.place().to_string(),

@@ -1,8 +1,8 @@
 //! Options of the hops that metadatad replaces, which it sees and does not
 //! use: an operator shall not have to find out alone.
 
-use super::Note;
 use super::oslo::{Setting, Settings};
+use super::{Note, ResolverKind};
 
 /// When a setting is worth a note.
 #[derive(Clone, Copy, PartialEq)]
@@ -16,19 +16,20 @@ struct Unused {
     group: &'static str,
     names: &'static [&'static str],
     when: When,
+    /// Resolvers that do use it.
+    used_by: &'static [ResolverKind],
     reason: &'static str,
 }
 
 /// Every option of the group.
 const ANY: &[&str] = &["*"];
 
-const NO_MESSAGE_BUS: &str =
-    "the inventory resolver knows every port by itself and asks no message bus";
-const NO_HEARTBEAT: &str = "the inventory resolver has no Neutron server to report to";
+const NO_MESSAGE_BUS: &str = "only the neutron-rpc resolver uses the message bus";
+const NO_HEARTBEAT: &str = "only the neutron-rpc resolver reports to Neutron's server";
 const STDERR: &str = "metadatad logs to standard error; the service manager keeps the log";
 const NO_CHILDREN: &str = "metadatad runs no haproxy that would be started, watched or killed";
 const ROUTERS_ONLY: &str = "metadatad serves router namespaces";
-const NO_OVN: &str = "the inventory resolver asks no OVN or Open vSwitch database";
+const NO_OVN: &str = "only the ovn resolver asks OVN and Open vSwitch databases";
 const NO_PATH: &str = "metadatad steers in namespaces and adds no Open vSwitch flows";
 
 const TABLE: &[Unused] = &[
@@ -36,6 +37,7 @@ const TABLE: &[Unused] = &[
         group: "metadata_rate_limiting",
         names: &["rate_limit_enabled"],
         when: When::On,
+        used_by: &[],
         reason: "requests are not limited by rate; max_connections_per_guest in [metadatad] \
                  bounds what a guest can hold",
     },
@@ -43,7 +45,15 @@ const TABLE: &[Unused] = &[
         group: "cache",
         names: &["enabled"],
         when: When::On,
-        reason: "the inventory is in memory already",
+        used_by: &[ResolverKind::NeutronRpc, ResolverKind::NeutronRest],
+        reason: "only what Neutron's server says is kept for a time",
+    },
+    Unused {
+        group: "cache",
+        names: &["backend", "backend_argument", "memcache_servers"],
+        when: When::Set,
+        used_by: &[],
+        reason: "what Neutron says is kept in memory",
     },
     Unused {
         group: "DEFAULT",
@@ -53,24 +63,28 @@ const TABLE: &[Unused] = &[
             "rpc_response_max_timeout",
         ],
         when: When::Set,
+        used_by: &[],
         reason: NO_MESSAGE_BUS,
     },
     Unused {
         group: "oslo_messaging_rabbit",
         names: ANY,
         when: When::Set,
+        used_by: &[],
         reason: NO_MESSAGE_BUS,
     },
     Unused {
         group: "agent",
         names: &["report_interval", "log_agent_heartbeats"],
         when: When::Set,
+        used_by: &[],
         reason: NO_HEARTBEAT,
     },
     Unused {
         group: "DEFAULT",
         names: &["host", "agent_down_time"],
         when: When::Set,
+        used_by: &[],
         reason: NO_HEARTBEAT,
     },
     Unused {
@@ -84,18 +98,21 @@ const TABLE: &[Unused] = &[
             "log_config",
         ],
         when: When::Set,
+        used_by: &[],
         reason: STDERR,
     },
     Unused {
         group: "DEFAULT",
         names: &["use_syslog", "use_journal", "use_json", "watch_log_file"],
         when: When::On,
+        used_by: &[],
         reason: STDERR,
     },
     Unused {
         group: "DEFAULT",
         names: &["enable_metadata_proxy"],
         when: When::On,
+        used_by: &[],
         reason: "metadatad serves every namespace that [metadatad] namespaces names; the l3-agent \
                  goes on running its own haproxy in each until this is False there",
     },
@@ -103,6 +120,7 @@ const TABLE: &[Unused] = &[
         group: "DEFAULT",
         names: &["external_ingress_mark", "agent_mode", "ha_vrrp_advert_int"],
         when: When::Set,
+        used_by: &[],
         reason: "it tells the l3-agent how to set up routers, which stays the l3-agent's work",
     },
     Unused {
@@ -113,12 +131,14 @@ const TABLE: &[Unused] = &[
             "enable_metadata_network",
         ],
         when: When::On,
+        used_by: &[],
         reason: ROUTERS_ONLY,
     },
     Unused {
         group: "DEFAULT",
         names: &["external_pids"],
         when: When::Set,
+        used_by: &[],
         reason: NO_CHILDREN,
     },
     Unused {
@@ -132,12 +152,14 @@ const TABLE: &[Unused] = &[
             "use_helper_for_ns_read",
         ],
         when: When::Set,
+        used_by: &[],
         reason: NO_CHILDREN,
     },
     Unused {
         group: "agent",
         names: &["comment_iptables_rules"],
         when: When::Set,
+        used_by: &[],
         reason: "metadatad adds no iptables rule",
     },
     Unused {
@@ -152,24 +174,27 @@ const TABLE: &[Unused] = &[
             "ovsdb_probe_interval",
         ],
         when: When::Set,
+        used_by: &[],
         reason: NO_OVN,
     },
     Unused {
         group: "ovs",
         names: &["ovsdb_connection", "ovsdb_connection_timeout"],
         when: When::Set,
+        used_by: &[],
         reason: NO_OVN,
     },
     Unused {
         group: "metadata",
         names: ANY,
         when: When::Set,
+        used_by: &[],
         reason: NO_PATH,
     },
 ];
 
 /// A note for each such option at the line that holds, or one for a whole group.
-pub(super) fn notes(settings: &Settings) -> Vec<Note> {
+pub(super) fn notes(settings: &Settings, resolver: ResolverKind) -> Vec<Note> {
     let mut notes: Vec<Note> = Vec::new();
     for setting in settings.all() {
         let Some(entry) = TABLE.iter().find(|entry| entry.concerns(&setting)) else {
@@ -181,7 +206,8 @@ pub(super) fn notes(settings: &Settings) -> Vec<Note> {
             false => format!("[{}] {}", setting.group(), setting.name()),
         };
         let told = whole_group && notes.iter().any(|note| note.option == option);
-        if holds(settings, &setting) && entry.matters(&setting) && !told {
+        let used = entry.used_by.contains(&resolver);
+        if holds(settings, &setting) && entry.matters(&setting) && !used && !told {
             notes.push(Note {
                 place: setting.place().to_string(),
                 option,

@@ -10,6 +10,8 @@ pub enum Outcome {
     Found,
     Unknown,
     Ambiguous,
+    /// The MAC was another port's.
+    Pretender,
     /// The resolver could not be asked.
     Error,
 }
@@ -22,6 +24,7 @@ pub struct AgentMetrics {
     found: Counter,
     unknown: Counter,
     ambiguous: Counter,
+    pretender: Counter,
     error: Counter,
 }
 
@@ -34,6 +37,7 @@ impl AgentMetrics {
             found: outcome("found"),
             unknown: outcome("unknown"),
             ambiguous: outcome("ambiguous"),
+            pretender: outcome("pretender"),
             error: outcome("error"),
         };
         registry.register(
@@ -54,6 +58,7 @@ impl AgentMetrics {
             Outcome::Found => &self.found,
             Outcome::Unknown => &self.unknown,
             Outcome::Ambiguous => &self.ambiguous,
+            Outcome::Pretender => &self.pretender,
             Outcome::Error => &self.error,
         }
         .inc();

@@ -221,13 +221,19 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(name) else {
             return;
         };
-        let Some(socket) = entry.namespace.reconcile(&mut self.settings) else {
-            return;
-        };
-        let id = self.next_listener;
-        self.next_listener += 1;
-        entry.listener = Some(id);
+        let done = entry.namespace.reconcile(&mut self.settings);
         let realm = entry.namespace.role().realm.clone();
+        let opened = done.opened.map(|socket| (self.next_listener, socket));
+        if let Some((id, _)) = &opened {
+            self.next_listener += 1;
+            entry.listener = Some(*id);
+        }
+        if done.interfaces_changed {
+            self.tell_worker(Command::RealmChanged {
+                realm: realm.clone(),
+            });
+        }
+        let Some((id, socket)) = opened else { return };
         let role = ListenerRole::Proxy {
             namespace: name.to_owned(),
             realm,

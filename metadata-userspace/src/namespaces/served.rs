@@ -1,6 +1,6 @@
 //! One namespace: bringing it to what it should be, and leaving it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -95,22 +95,25 @@ impl ServedNamespace {
         self.problem.is_some()
     }
 
-    /// Brings the namespace to what it should be. Returns its proxy socket when
-    /// this opened it. A failure is kept for [`Self::state`] and is logged once.
-    pub fn reconcile(&mut self, settings: &mut Settings) -> Option<OwnedFd> {
+    /// Brings the namespace to what it should be. A failure is kept for [`Self::state`] and is logged once.
+    pub fn reconcile(&mut self, settings: &mut Settings) -> Reconciled {
         self.monitor.drain();
         let listening = self.listening;
         let done = self.netns.run(|| settle(&self.role, settings, listening));
         match done.map_err(ServeError::from).flatten() {
             Ok(settled) => {
                 self.report_success(&settled.interfaces);
+                let before = self.tenant_interfaces();
                 self.interfaces = settled.interfaces;
                 self.listening = true;
-                settled.opened
+                Reconciled {
+                    opened: settled.opened,
+                    interfaces_changed: before != self.tenant_interfaces(),
+                }
             }
             Err(error) => {
                 self.report_problem(error.to_string());
-                None
+                Reconciled::default()
             }
         }
     }
@@ -154,6 +157,15 @@ impl ServedNamespace {
         }
     }
 
+    /// By name and index.
+    fn tenant_interfaces(&self) -> BTreeSet<(String, u32)> {
+        let interfaces = self.interfaces.iter();
+        interfaces
+            .filter(|(_, interface)| self.role.is_tenant_interface(&interface.name))
+            .map(|(index, interface)| (interface.name.clone(), *index))
+            .collect()
+    }
+
     fn report_success(&mut self, interfaces: &BTreeMap<u32, ObservedInterface>) {
         if !self.listening || self.problem.take().is_some() {
             tracing::info!(namespace = self.name, inode = self.id().inode, "serving");
@@ -183,6 +195,15 @@ impl ServedNamespace {
         }
         self.problem = Some(problem);
     }
+}
+
+/// What came of bringing a namespace to what it should be.
+#[derive(Debug, Default)]
+pub struct Reconciled {
+    /// Its proxy socket, when this opened it.
+    pub opened: Option<OwnedFd>,
+    /// The router has other networks than before.
+    pub interfaces_changed: bool,
 }
 
 impl Drop for ServedNamespace {

@@ -80,7 +80,12 @@ async fn before(nova: &Scripted, config: &ProxyConfig) -> Served {
             &TlsFiles::default(),
             metrics.nova.clone(),
         );
-        let agent = Agent::new(Fixed::found(), nova.unwrap(), metrics.agent.clone());
+        let agent = Agent::new(
+            Fixed::found(),
+            nova.unwrap(),
+            crate::config::MacCheck::Enforce,
+            metrics.agent.clone(),
+        );
         Upstream::Agent(Arc::new(agent))
     })
     .await

@@ -36,6 +36,9 @@ pub enum Order {
     Close { id: ListenerId },
     /// The inventory changed; the file holds an [`Inventory`].
     Inventory,
+    /// Interfaces came or went in the realm's namespace: the router has other
+    /// networks now.
+    RealmChanged { realm: Realm },
     /// The answer to [`Report::AskHostState`]; the file holds a [`HostState`](crate::status::HostState).
     HostState,
     /// Finish what is under way, accept nothing more, exit.

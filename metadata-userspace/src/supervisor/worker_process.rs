@@ -13,6 +13,7 @@ use super::listeners::{Listener, Listeners};
 use super::orders::{Briefing, ListenerId, Order, Report};
 use super::spawn::{Spawned, spawn};
 use crate::config::Account;
+use crate::identity::Realm;
 use crate::inventory::Inventory;
 use crate::status::HostState;
 
@@ -25,10 +26,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What the rest of the supervisor wants of the worker.
 #[derive(Debug)]
 pub enum Command {
-    Open { id: ListenerId, listener: Listener },
-    Close { id: ListenerId },
+    Open {
+        id: ListenerId,
+        listener: Listener,
+    },
+    Close {
+        id: ListenerId,
+    },
     Inventory(Inventory),
     HostState(HostState),
+    /// The realm's namespace has other interfaces than before.
+    RealmChanged {
+        realm: Realm,
+    },
 }
 
 /// What the rest of the supervisor learns of it.
@@ -144,7 +154,7 @@ impl WorkerProcess {
             Command::Open { id, listener } => self.listeners.insert(id, listener),
             Command::Close { id } => self.listeners.remove(id),
             Command::Inventory(inventory) => self.briefing.inventory = inventory,
-            Command::HostState(_) => {}
+            Command::HostState(_) | Command::RealmChanged { .. } => {}
         }
     }
 
@@ -170,6 +180,10 @@ async fn send(control: &Control, command: &Command) -> Result<(), ControlError> 
             control
                 .send(&Order::Inventory, Some(to_memory_file(inventory)?.as_fd()))
                 .await
+        }
+        Command::RealmChanged { realm } => {
+            let realm = realm.clone();
+            control.send(&Order::RealmChanged { realm }, None).await
         }
         Command::HostState(state) => {
             control

@@ -17,12 +17,15 @@ use crate::admin::collector::HostCollector;
 use crate::admin::server::{self as admin_server, Admin, Door};
 use crate::agent::{self, Agent};
 use crate::api::{self, Api, PasswordStore};
-use crate::config::{Config, ProxyUpstream};
+use crate::config::{Config, ProxyUpstream, ResolverKind};
+use crate::dependencies::Dependencies;
 use crate::inventory::Inventory;
 use crate::metrics::Metrics;
 use crate::nova::Nova;
 use crate::proxy::{Origin, Proxy, UnixUpstream, Upstream};
-use crate::resolver::inventory::InventoryResolver;
+use crate::resolver::Identifier;
+use crate::resolver::identifier::Ports;
+use crate::resolver::inventory::InventoryPorts;
 use crate::supervisor::control::{ControlError, from_memory_file};
 use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, Order};
 
@@ -37,6 +40,8 @@ pub enum WorkerError {
     NoSocket,
     #[error("cannot serve a socket: {0}")]
     Socket(#[from] io::Error),
+    #[error("the resolver {0:?} is not there yet")]
+    NoResolver(ResolverKind),
     #[error("cannot set up TLS towards Nova: {0}")]
     Tls(#[from] crate::upstream::TlsError),
 }
@@ -45,6 +50,7 @@ pub enum WorkerError {
 pub struct Worker {
     pub desk: HostStateDesk,
     inventory: Arc<ArcSwap<Inventory>>,
+    ports: Arc<dyn Ports>,
     proxy: Arc<Proxy>,
     agent: Arc<Agent>,
     api: Arc<Api>,
@@ -67,11 +73,18 @@ impl Worker {
         let (desk, host) = (HostStateDesk::default(), HostCollector::default());
         let mut metrics = Metrics::new();
         metrics.collect(Box::new(host.clone()));
+        let dependencies = metrics.dependencies.clone();
         let metrics = Arc::new(metrics);
         let inventory = Arc::new(ArcSwap::from_pointee(inventory));
         let nova = Nova::new(&config.nova, &nova_tls, metrics.nova.clone())?;
-        let resolver = Arc::new(InventoryResolver::new(inventory.clone()));
-        let agent = Arc::new(Agent::new(resolver, nova, metrics.agent.clone()));
+        let ports = ports(&config, &inventory, &dependencies)?;
+        let identity = &config.agent.identity;
+        let agent = Arc::new(Agent::new(
+            Arc::new(Identifier::new(ports.clone(), identity.patience)),
+            nova,
+            identity.mac_check,
+            metrics.agent.clone(),
+        ));
         let proxy = Proxy::new(
             &config.proxy,
             upstream(&config, &agent),
@@ -83,6 +96,7 @@ impl Worker {
             proxy: Arc::new(proxy),
             agent,
             inventory,
+            ports,
             desk,
             threads: Threads::start(config.worker.threads)?,
             serving: HashMap::new(),
@@ -103,6 +117,7 @@ impl Worker {
                 tasks.iter().for_each(AbortHandle::abort);
             }
             Order::Inventory => self.inventory.store(Arc::new(from_memory_file(file)?)),
+            Order::RealmChanged { realm } => self.ports.distrust(&realm),
             Order::HostState => self.desk.answer(&from_memory_file(file)?),
             Order::Start | Order::Drain => {}
         }
@@ -174,6 +189,18 @@ impl Worker {
     fn here(&self, door: Door) -> io::Result<Vec<AbortHandle>> {
         let serving = admin_server::serve(door, self.admin.clone(), self.drain.clone());
         Ok(vec![self.tasks.spawn(serving).abort_handle()])
+    }
+}
+
+/// Who knows the ports.
+fn ports(
+    config: &Config,
+    inventory: &Arc<ArcSwap<Inventory>>,
+    _dependencies: &Dependencies,
+) -> Result<Arc<dyn Ports>, WorkerError> {
+    match config.agent.resolver {
+        ResolverKind::Inventory => Ok(Arc::new(InventoryPorts::new(inventory.clone()))),
+        kind => Err(WorkerError::NoResolver(kind)),
     }
 }
 

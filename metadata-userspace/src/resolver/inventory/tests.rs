@@ -2,6 +2,8 @@ use std::path::Path;
 
 use super::*;
 use crate::identity::Realm;
+use crate::resolver::Resolution;
+use crate::resolver::identify::judge;
 
 const ROUTER_A: &str = "aaaaaaaa-0000-4000-8000-000000000000";
 const ROUTER_B: &str = "bbbbbbbb-0000-4000-8000-000000000000";
@@ -11,7 +13,7 @@ const ALPHA: &str = "a1a1a1a1-0000-4000-8000-000000000000";
 const BETA: &str = "b1b1b1b1-0000-4000-8000-000000000000";
 
 /// Alpha behind router A, beta behind A and B: same address, two networks.
-fn resolver() -> InventoryResolver {
+fn resolver() -> InventoryPorts {
     let instance = |uuid, network, routers: &str, mac, extra| {
         format!(
             "[[instance]]\nuuid = '{uuid}'\nproject_id = 'project-{uuid}'\nname = 'n'\n[[instance.port]]\nnetwork_id = '{network}'\nrouter_ids = [{routers}]\nmac_address = 'fa:16:3e:00:00:{mac}'\nfixed_ips = ['10.0.0.5', '{extra}']\n"
@@ -30,7 +32,7 @@ fn resolver() -> InventoryResolver {
         "02",
         "2001:db8::2",
     );
-    InventoryResolver::new(Arc::new(ArcSwap::from_pointee(load(&text))))
+    InventoryPorts::new(Arc::new(ArcSwap::from_pointee(load(&text))))
 }
 
 fn load(text: &str) -> Inventory {
@@ -40,16 +42,19 @@ fn load(text: &str) -> Inventory {
     Inventory::load(Path::new(&path)).unwrap()
 }
 
-fn ask(resolver: &InventoryResolver, realm: Realm, address: &str, mac: Option<&str>) -> Resolution {
+/// The instance, or why there is none.
+fn ask(ports: &InventoryPorts, realm: Realm, address: &str, mac: Option<&str>) -> String {
     let requester = Requester {
         realm,
         address: address.parse().unwrap(),
         mac: mac.map(|mac| mac.parse().unwrap()),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    runtime.block_on(resolver.resolve(&requester)).unwrap()
+    let judgement = judge(&requester, &ports.sight(&requester).unwrap());
+    assert_eq!(judgement.doubt, None);
+    match judgement.resolution {
+        Resolution::Found(port) => format!("{} of {}", port.device_id, port.project_id),
+        other => format!("{other:?}"),
+    }
 }
 
 fn router(id: &str) -> Realm {
@@ -60,11 +65,8 @@ fn network(id: &str) -> Realm {
     Realm::Network(id.to_owned())
 }
 
-fn found(uuid: &str) -> Resolution {
-    Resolution::Found(Instance {
-        id: uuid.to_owned(),
-        project_id: format!("project-{uuid}"),
-    })
+fn found(uuid: &str) -> String {
+    format!("{uuid} of project-{uuid}")
 }
 
 #[test]
@@ -74,15 +76,15 @@ fn the_realm_decides_who_has_an_address() {
         (network(NETWORK_1), found(ALPHA)),
         (network(NETWORK_2), found(BETA)),
         (router(ROUTER_B), found(BETA)),
-        (router(ROUTER_A), Resolution::Ambiguous(2)),
-        (network(ROUTER_B), Resolution::Unknown),
-        (router(NETWORK_1), Resolution::Unknown),
-        (router("no-uuid"), Resolution::Unknown),
+        (router(ROUTER_A), "Ambiguous(2)".to_owned()),
+        (network(ROUTER_B), "Unknown".to_owned()),
+        (router(NETWORK_1), "Unknown".to_owned()),
+        (router("no-uuid"), "Unknown".to_owned()),
     ] {
         assert_eq!(ask(&resolver, realm, "10.0.0.5", None), expected);
     }
     let nobody = ask(&resolver, router(ROUTER_B), "10.0.0.6", None);
-    assert_eq!(nobody, Resolution::Unknown);
+    assert_eq!(nobody, "Unknown".to_owned());
 }
 
 #[test]
@@ -101,7 +103,7 @@ fn a_link_local_source_is_known_by_its_mac() {
     let at = |address, mac| ask(&resolver, router(ROUTER_A), address, mac);
     assert_eq!(at("fe80::f816:3eff:fe00:2", None), found(BETA));
     assert_eq!(at(stable_privacy, Some("fa:16:3e:00:00:01")), found(ALPHA));
-    assert_eq!(at(stable_privacy, None), Resolution::Unknown);
+    assert_eq!(at(stable_privacy, None), "Unknown".to_owned());
     // The frame's MAC counts, not the one an address pretends.
     assert_eq!(
         at("fe80::f816:3eff:fe00:2", Some("fa:16:3e:00:00:01")),
@@ -109,10 +111,10 @@ fn a_link_local_source_is_known_by_its_mac() {
     );
     assert_eq!(
         at("fe80::f816:3eff:fe00:2", Some("fa:16:3e:00:00:99")),
-        Resolution::Unknown
+        "Unknown"
     );
     // f8:16:3e without ff:fe behind it is no EUI-64.
-    assert_eq!(at("fe80::f816:3e11:2200:2", None), Resolution::Unknown);
+    assert_eq!(at("fe80::f816:3e11:2200:2", None), "Unknown".to_owned());
 }
 
 #[test]
@@ -120,5 +122,5 @@ fn a_new_inventory_counts_from_the_next_request_on() {
     let resolver = resolver();
     resolver.inventory.store(Arc::new(Inventory::default()));
     let gone = ask(&resolver, network(NETWORK_1), "10.0.0.5", None);
-    assert_eq!(gone, Resolution::Unknown);
+    assert_eq!(gone, "Unknown".to_owned());
 }

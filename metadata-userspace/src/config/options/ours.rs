@@ -1,0 +1,68 @@
+//! Our own options.
+
+use super::super::types::{
+    Boolean, Choice, FilePath, Globs, Integer, Listen, Optional, Text, Upstream,
+};
+use super::super::{MacCheck, ResolverKind};
+use super::{OUR_GROUP, SECONDS, options};
+
+options! {
+    /// Who knows which instance has an address.
+    RESOLVER: Choice<ResolverKind> = OUR_GROUP "resolver" default "neutron-rpc"
+        Choice(&[
+            ("neutron-rpc", ResolverKind::NeutronRpc),
+            ("neutron-rest", ResolverKind::NeutronRest),
+            ("ovn", ResolverKind::Ovn),
+            ("inventory", ResolverKind::Inventory),
+        ]);
+    /// What happens when a request's MAC belongs to another port than its
+    /// address: enforce answers 403, log only logs, off does not look.
+    MAC_CHECK: Choice<MacCheck> = OUR_GROUP "mac_check" default "enforce"
+        Choice(&[
+            ("enforce", MacCheck::Enforce),
+            ("log", MacCheck::Log),
+            ("off", MacCheck::Off),
+        ]);
+    /// Seconds that a request waits for a port which is not known yet.
+    IDENTITY_TIMEOUT: Integer = OUR_GROUP "identity_timeout" default "5" SECONDS;
+    /// TOML file of the instances that the inventory resolver and the embedded
+    /// API know.
+    INVENTORY: Optional<FilePath> = OUR_GROUP "inventory" default "" Optional(FilePath);
+    /// Serve nova's metadata API from the inventory, at
+    /// nova_metadata_host:nova_metadata_port.
+    EMBEDDED_API: Boolean = OUR_GROUP "embedded_api" default "false" Boolean;
+    /// Domain that the embedded API appends to host names that have none.
+    DHCP_DOMAIN: Text = OUR_GROUP "dhcp_domain" default "novalocal" Text;
+    /// Directory in which the embedded API keeps the passwords that guests post.
+    PASSWORD_DIR: FilePath = OUR_GROUP "password_dir" default "$state_path/metadatad/passwords"
+        FilePath;
+    /// Names of the namespaces to serve.
+    NAMESPACES: Globs = OUR_GROUP "namespaces" default "qrouter-*" Globs;
+    /// Directory of the named namespaces.
+    NETNS_DIR: FilePath = OUR_GROUP "netns_dir" default "/run/netns" FilePath;
+    /// Directory, in a BPF file system, of the programs and maps.
+    BPFFS: FilePath = OUR_GROUP "bpffs" default "/sys/fs/bpf/metadatad" FilePath;
+    /// Unix socket for status and metrics.
+    ADMIN_SOCKET: FilePath = OUR_GROUP "admin_socket" default "/run/metadatad/admin.sock" FilePath;
+    /// Where Prometheus may ask for metrics.
+    METRICS_LISTEN: Listen = OUR_GROUP "metrics_listen" default "" Listen;
+    /// Who answers the proxy's requests.
+    PROXY_UPSTREAM: Upstream = OUR_GROUP "proxy_upstream" default "agent" Upstream;
+    /// Log each verdict of the programs in the kernel.
+    DATAPATH_LOG: Boolean = OUR_GROUP "datapath_log" default "false" Boolean;
+    /// Log each request.
+    ACCESS_LOG: Boolean = OUR_GROUP "access_log" default "true" Boolean;
+    /// Bytes of a request's line and headers; 431 above.
+    MAX_HEAD_SIZE: Integer = OUR_GROUP "max_head_size" default "16384"
+        // hyper accepts no smaller buffer.
+        Integer { min: 8192, max: 1_048_576 };
+    /// Bytes of a request's body; 413 above.
+    MAX_BODY_SIZE: Integer = OUR_GROUP "max_body_size" default "65536"
+        Integer { min: 0, max: 1_073_741_824 };
+    /// Connections that a guest may hold at once.
+    MAX_CONNECTIONS_PER_GUEST: Integer = OUR_GROUP "max_connections_per_guest" default "256"
+        Integer { min: 1, max: 65_535 };
+    /// Seconds for Nova's whole answer, fewer than timeout_server; 7/8 of that
+    /// when empty.
+    NOVA_TIMEOUT: Optional<Integer> = OUR_GROUP "nova_timeout" default "" Optional(SECONDS);
+}
