@@ -1,5 +1,6 @@
 //! The one body type that messages have between the hops of this daemon.
 
+pub mod held;
 pub mod request;
 
 use bytes::Bytes;

@@ -234,6 +234,10 @@ pub struct NovaConfig {
     /// Whole request: `[metadatad] nova_timeout`, below the proxy's own
     /// `timeout_server`.
     pub deadline: Duration,
+    /// `[metadatad] response_ttl`: zero is off.
+    pub response_ttl: Duration,
+    /// `[metadatad] stale_if_error`: zero is off.
+    pub stale_if_error: Duration,
 }
 
 /// Paths of a client certificate and its key, PEM.

@@ -38,12 +38,25 @@ pub struct Totals {
     pub socket_requests: StatusCounts,
     /// Answers of Nova by status.
     pub nova_requests: StatusCounts,
+    /// Answers to guests that cost Nova no request of their own.
+    pub nova_spared: Spared,
     /// Guests' connections open now.
     pub connections_open: i64,
     /// Guests' connections refused because the guest had too many.
     pub connections_refused: u64,
     /// What the daemon depends on.
     pub dependencies: BTreeMap<String, DependencyState>,
+}
+
+/// Answers that Nova was not asked for, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spared {
+    /// The same request was under way.
+    pub shared: u64,
+    /// Within `response_ttl`.
+    pub cached: u64,
+    /// Nova's last good answer, because it gave none.
+    pub stale: u64,
 }
 
 impl Metrics {
@@ -75,6 +88,11 @@ impl Metrics {
             requests: self.proxy.requests.snapshot(),
             socket_requests: self.agent.socket_requests.snapshot(),
             nova_requests: self.nova.requests.snapshot(),
+            nova_spared: Spared {
+                shared: self.nova.shared.get(),
+                cached: self.nova.cached.get(),
+                stale: self.nova.stale.get(),
+            },
             connections_open: self.proxy.connections.get(),
             connections_refused: self.proxy.refused.get(),
             dependencies: self.dependencies.snapshot(),

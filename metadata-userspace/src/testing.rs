@@ -14,7 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{NovaConfig, NovaProtocol, Secret};
 use crate::identity::{Instance, MacAddr, Port, Realm, Requester};
+use crate::metrics::Metrics;
+use crate::nova::Nova;
 use crate::resolver::{Asking, Resolution, ResolveError, Resolver};
+use crate::upstream::{TlsError, TlsFiles};
 
 pub(crate) const ROUTER: &str = "8f3a9a93-5a1c-4ce9-9266-e3048098412a";
 pub(crate) const INSTANCE: &str = "5c9b1c1e-0f5e-4d1e-8a6e-2f4c4f5d6e7f";
@@ -56,6 +59,14 @@ pub(crate) fn instance() -> Instance {
     port().instance()
 }
 
+pub(crate) fn requester() -> Requester {
+    Requester {
+        realm: realm(),
+        address: "10.0.0.5".parse().unwrap(),
+        mac: None,
+    }
+}
+
 pub(crate) fn nova_config(address: SocketAddr) -> NovaConfig {
     NovaConfig {
         protocol: NovaProtocol::Http,
@@ -66,7 +77,19 @@ pub(crate) fn nova_config(address: SocketAddr) -> NovaConfig {
         client_identity: None,
         shared_secret: Secret(SECRET.into()),
         deadline: Duration::from_secs(2),
+        response_ttl: Duration::ZERO,
+        stale_if_error: Duration::ZERO,
     }
+}
+
+/// A client that counts and tells in `metrics`.
+pub(crate) fn nova(
+    config: &NovaConfig,
+    tls: &TlsFiles,
+    metrics: &Metrics,
+) -> Result<Nova, TlsError> {
+    let dependency = metrics.dependencies.dependency("nova");
+    Nova::new(config, tls, metrics.nova.clone(), dependency)
 }
 
 /// An upstream that answers as it is told and remembers what it was sent.

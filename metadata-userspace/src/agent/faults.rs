@@ -6,20 +6,20 @@ use crate::body::Body;
 use crate::nova::NovaError;
 use crate::reply;
 
-/// 503 for whatever may pass by itself. A hung Nova shows as 504 after 32 s
-/// behind haproxy; here it is 503 as well, see [`reply::unavailable`].
+/// 503 for whatever is not the guest's fault and may pass, see
+/// [`reply::unavailable`]. Behind haproxy a hung Nova shows as 504 after 32 s, and
+/// one that answers garbage as 502.
 pub(super) fn answer(error: &NovaError) -> Response<Body> {
     match error {
-        NovaError::Connect(_) | NovaError::Lost(_) => {
+        NovaError::Connect(_) | NovaError::Lost(_) | NovaError::BrokenOff(_) => {
             reply::unavailable("The metadata service is temporarily unavailable.")
         }
         NovaError::Deadline(_) => {
             reply::unavailable("The metadata service did not answer in time.")
         }
-        NovaError::Malformed(_) | NovaError::Redirect { .. } => reply::text(
-            StatusCode::BAD_GATEWAY,
-            "The metadata service gave an answer that cannot be passed on.",
-        ),
+        NovaError::Malformed(_) | NovaError::Redirect { .. } => {
+            reply::unavailable("The metadata service gave an answer that cannot be passed on.")
+        }
         NovaError::RequestBody(fault) => reply::refuse_body(fault),
         NovaError::Path(_) => reply::text(StatusCode::BAD_REQUEST, "The path is not valid."),
         NovaError::Identity(_) => reply::text(

@@ -13,9 +13,8 @@ use super::{Agent, socket};
 use crate::config::MacCheck;
 use crate::identity::Port;
 use crate::metrics::Metrics;
-use crate::nova::Nova;
 use crate::resolver::{Resolution, ResolveError};
-use crate::testing::{Fixed, INSTANCE, ROUTER, Scripted, nova_config, port};
+use crate::testing::{Fixed, INSTANCE, ROUTER, Scripted, nova as nova_client, nova_config, port};
 use crate::upstream::TlsFiles;
 
 struct Served {
@@ -35,7 +34,7 @@ async fn serve_checking(nova: &Scripted, resolver: Arc<Fixed>, mac_check: MacChe
     let path = dir.path().join("metadata_proxy");
     let metrics = Metrics::new();
     let config = nova_config(nova.address);
-    let nova = Nova::new(&config, &TlsFiles::default(), metrics.nova.clone()).unwrap();
+    let nova = nova_client(&config, &TlsFiles::default(), &metrics).unwrap();
     let agent = Agent::new(resolver, nova, mac_check, metrics.agent.clone());
     let listener = UnixListener::bind(&path).unwrap();
     let drain = CancellationToken::new();
@@ -196,14 +195,14 @@ async fn more_than_one_read_is_read() {
 }
 
 #[tokio::test]
-async fn a_faulty_nova_is_503_or_502() {
+async fn a_faulty_nova_is_503() {
     let garbage = Scripted::start(|_| b"garbage garbage garbage\r\n\r\n".to_vec()).await;
-    let served = serve(&garbage, Fixed::found()).await;
-    assert!(ask(&served, &identity()).await.starts_with("HTTP/1.1 502 "));
     let hangs_up = Scripted::start(|_| Vec::new()).await;
-    let served = serve(&hangs_up, Fixed::found()).await;
-    let answer = ask(&served, &identity()).await;
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n"));
+    for nova in [garbage, hangs_up] {
+        let served = serve(&nova, Fixed::found()).await;
+        let answer = ask(&served, &identity()).await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n"));
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,24 @@ fn render(status: &Status) -> String {
                 .map(|(status, count)| format!("{status}: {count}")),
         ),
     );
+    let spared = &status.totals.nova_spared;
+    line(
+        &mut text,
+        "nova said",
+        &format!(
+            "{}; spared: {} shared, {} cached, {} stale",
+            list(
+                status
+                    .totals
+                    .nova_requests
+                    .iter()
+                    .map(|(status, count)| format!("{status}: {count}")),
+            ),
+            spared.shared,
+            spared.cached,
+            spared.stale
+        ),
+    );
     line(
         &mut text,
         "verdicts",
@@ -126,7 +144,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
 mod tests {
     use super::*;
     use crate::identity::Realm;
-    use crate::metrics::Totals;
+    use crate::metrics::{Spared, Totals};
     use crate::status::{HostState, InterfaceState, VerdictCount, WorkerState};
 
     #[test]
@@ -173,6 +191,10 @@ mod tests {
         let totals = Totals {
             requests: [("200".into(), 3)].into_iter().collect(),
             dependencies: [("neutron".into(), neutron)].into(),
+            nova_spared: Spared {
+                stale: 2,
+                ..Spared::default()
+            },
             ..Totals::default()
         };
         let status = Status { host, totals };
@@ -183,6 +205,7 @@ mod tests {
              worker      pid 9, replaced 1 times\n\
              programs    metadata_steer id 4\n\
              requests    200: 3\n\
+             nova said   none yet; spared: 0 shared, 0 cached, 2 stale\n\
              verdicts    steered: 12\n\
              neutron     DOWN for 100 s: no answer\n\
              namespaces  1\n\

@@ -196,6 +196,8 @@ fn nova(reader: &mut Reader<'_>, guest_waits: Duration) -> NovaConfig {
             .map(|(cert, key)| ClientIdentity { cert, key }),
         shared_secret: reader.read(&table::METADATA_PROXY_SHARED_SECRET),
         deadline: deadline(reader, guest_waits),
+        response_ttl: seconds(reader, &table::RESPONSE_TTL),
+        stale_if_error: seconds(reader, &table::STALE_IF_ERROR),
     }
 }
 

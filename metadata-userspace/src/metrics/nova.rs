@@ -14,6 +14,12 @@ pub struct NovaMetrics {
     /// Requests sent again because their pooled connection was dead.
     pub retries: Counter,
     pub connect_errors: Counter,
+    /// Requests that got the answer to another one, which was under way.
+    pub shared: Counter,
+    /// Answers from memory within `response_ttl`.
+    pub cached: Counter,
+    /// Answers from memory because Nova gave none.
+    pub stale: Counter,
 }
 
 impl NovaMetrics {
@@ -23,6 +29,9 @@ impl NovaMetrics {
             latency: latency_histogram(),
             retries: Counter::default(),
             connect_errors: Counter::default(),
+            shared: Counter::default(),
+            cached: Counter::default(),
+            stale: Counter::default(),
         };
         registry.register(
             "nova_requests",
@@ -44,6 +53,21 @@ impl NovaMetrics {
             "nova_connect_errors",
             "Failed attempts to connect to nova-api-metadata",
             metrics.connect_errors.clone(),
+        );
+        registry.register(
+            "nova_shared_answers",
+            "Requests that got Nova's answer to the same request, which was under way",
+            metrics.shared.clone(),
+        );
+        registry.register(
+            "nova_cached_answers",
+            "Requests that got an answer not older than response_ttl, without asking Nova",
+            metrics.cached.clone(),
+        );
+        registry.register(
+            "nova_stale_answers",
+            "Requests that got Nova's last good answer, because Nova gave none",
+            metrics.stale.clone(),
         );
         metrics
     }

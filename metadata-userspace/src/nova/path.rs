@@ -8,8 +8,22 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use hyper::Uri;
+use hyper::http::uri::PathAndQuery;
+
+/// Path and query of a request, for Nova.
+pub(super) fn target(sent: &Uri) -> Result<PathAndQuery, hyper::http::Error> {
+    let (path, query) = (normalised(sent.path()), sent.query());
+    let target = match (path, query, sent.path_and_query()) {
+        (Cow::Borrowed(_), _, Some(sent)) => return Ok(sent.clone()),
+        (path, Some(query), _) => PathAndQuery::try_from(format!("{path}?{query}")),
+        (path, None, _) => PathAndQuery::try_from(path.as_ref()),
+    };
+    target.map_err(hyper::http::Error::from)
+}
+
 /// `path` without dot segments and empty segments, beginning with `/`.
-pub(super) fn normalised(path: &str) -> Cow<'_, str> {
+fn normalised(path: &str) -> Cow<'_, str> {
     if is_normal(path) {
         return Cow::Borrowed(path);
     }

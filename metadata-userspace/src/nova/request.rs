@@ -1,20 +1,17 @@
 //! What Nova is sent.
 
-use std::borrow::Cow;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use hyper::body::Body as _;
 use hyper::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, USER_AGENT};
-use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request};
 
 use super::NovaError;
-use super::path;
 use super::signatures::Signatures;
 use crate::body::Body;
 use crate::config::{NovaConfig, NovaProtocol};
-use crate::identity::{Instance, Requester};
+use crate::identity::Instance;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_INSTANCE_ID: HeaderName = HeaderName::from_static("x-instance-id");
@@ -22,6 +19,16 @@ const X_TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
 const X_INSTANCE_ID_SIGNATURE: HeaderName = HeaderName::from_static("x-instance-id-signature");
 
 const OUR_NAME: &str = concat!("metadatad/", env!("CARGO_PKG_VERSION"));
+
+/// All of a guest's request that Nova hears of, beside the body.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) instance: &'a Instance,
+    pub(super) address: IpAddr,
+    pub(super) method: &'a Method,
+    /// As [`path::target`](super::path::target) makes it.
+    pub(super) target: &'a PathAndQuery,
+}
 
 /// Makes requests to one Nova.
 pub(super) struct RequestMaker {
@@ -37,21 +44,21 @@ impl RequestMaker {
         }
     }
 
-    /// The request of a guest, on behalf of `instance`.
+    /// The request of a guest, on behalf of its instance.
     ///
     /// Built from nothing, so that no header of the guest's can be taken for
     /// one of ours; Neutron's agent passes none on either.
-    pub(super) fn signed(
-        &self,
-        instance: &Instance,
-        requester: &Requester,
-        guest: &Parts,
-        body: Body,
-    ) -> Result<Request<Body>, NovaError> {
+    pub(super) fn signed(&self, asked: Asked<'_>, body: Body) -> Result<Request<Body>, NovaError> {
+        let Asked {
+            instance,
+            address,
+            method,
+            target,
+        } = asked;
         let mut request = Request::new(body);
-        *request.method_mut() = guest.method.clone();
-        *request.uri_mut() = target(guest)?.into();
-        let bare_post = guest.method == Method::POST && request.body().is_end_stream();
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = target.clone().into();
+        let bare_post = *method == Method::POST && request.body().is_end_stream();
         let headers = request.headers_mut();
         headers.reserve(8);
         if bare_post {
@@ -61,29 +68,11 @@ impl RequestMaker {
         headers.insert(HOST, self.host.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.insert(
-            X_FORWARDED_FOR,
-            HeaderValue::try_from(requester.address.to_string())?,
-        );
+        headers.insert(X_FORWARDED_FOR, HeaderValue::try_from(address.to_string())?);
         headers.insert(X_INSTANCE_ID, HeaderValue::from_str(&instance.id)?);
         headers.insert(X_TENANT_ID, HeaderValue::from_str(&instance.project_id)?);
         headers.insert(X_INSTANCE_ID_SIGNATURE, self.signatures.of(&instance.id)?);
         Ok(request)
-    }
-}
-
-fn target(guest: &Parts) -> Result<PathAndQuery, NovaError> {
-    let sent = guest.uri.path_and_query();
-    let (path, query) = (guest.uri.path(), guest.uri.query());
-    match (path::normalised(path), query, sent) {
-        (Cow::Borrowed(_), _, Some(sent)) => Ok(sent.clone()),
-        (path, Some(query), _) => {
-            Ok(PathAndQuery::try_from(format!("{path}?{query}"))
-                .map_err(hyper::http::Error::from)?)
-        }
-        (path, None, _) => {
-            Ok(PathAndQuery::try_from(path.as_ref()).map_err(hyper::http::Error::from)?)
-        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! The hop to Nova against scripted servers.
 
+mod gated;
+mod sharing;
+mod stale;
 mod tls;
 
 use std::net::SocketAddr;
@@ -15,17 +18,11 @@ use tokio::net::TcpListener;
 use super::{Nova, NovaError, read_tls};
 use crate::body::{self, Body};
 use crate::config::NovaConfig;
-use crate::identity::{Instance, Requester};
+use crate::dependencies::Dependencies;
+use crate::identity::Instance;
 use crate::metrics::{Metrics, NovaMetrics};
-use crate::testing::{Scripted, instance, nova_config, ok, read_message, realm};
-
-fn requester() -> Requester {
-    Requester {
-        realm: realm(),
-        address: "10.0.0.5".parse().unwrap(),
-        mac: None,
-    }
-}
+use crate::testing::{Scripted, instance, nova, nova_config, ok, read_message, requester};
+use crate::upstream::TlsFiles;
 
 fn request(method: Method, body: Body) -> Request<Body> {
     let mut request = Request::new(body);
@@ -37,14 +34,27 @@ fn request(method: Method, body: Body) -> Request<Body> {
 struct Client {
     nova: Nova,
     metrics: NovaMetrics,
+    dependencies: Dependencies,
 }
 
 impl Client {
     fn new(config: &NovaConfig) -> Self {
-        let metrics = Metrics::new().nova;
-        let tls = read_tls(config).unwrap();
-        let nova = Nova::new(config, &tls, metrics.clone()).unwrap();
-        Self { nova, metrics }
+        Self::with(config, &read_tls(config).unwrap())
+    }
+
+    fn with(config: &NovaConfig, tls: &TlsFiles) -> Self {
+        let metrics = Metrics::new();
+        Self {
+            nova: nova(config, tls, &metrics).unwrap(),
+            dependencies: metrics.dependencies,
+            metrics: metrics.nova,
+        }
+    }
+
+    /// What operators see of Nova.
+    fn is_up(&self) -> Option<bool> {
+        let seen = self.dependencies.snapshot();
+        seen.get("nova").map(|nova| nova.up)
     }
 
     fn of(address: SocketAddr) -> Self {
@@ -55,6 +65,7 @@ impl Client {
         self.nova
             .forward(&instance(), &requester(), request(method, body))
             .await
+            .map_err(|error| Arc::into_inner(error).unwrap())
     }
 
     /// The body of the answer to a GET.
@@ -193,8 +204,18 @@ async fn a_nova_that_is_down_slow_or_no_nova_is_told_apart() {
 }
 
 #[tokio::test]
-async fn an_answer_that_stops_is_broken_off() {
+async fn a_short_answer_that_stops_is_none() {
     let stops = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
+    let server = Scripted::start(|_| stops.to_vec()).await;
+    let mut config = nova_config(server.address);
+    config.deadline = Duration::from_millis(200);
+    let error = Client::new(&config).get().await.unwrap_err();
+    assert!(matches!(error, NovaError::Deadline(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_long_answer_that_stops_is_broken_off() {
+    let stops = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nhalf";
     let server = Scripted::start(|_| stops.to_vec()).await;
     let mut config = nova_config(server.address);
     config.deadline = Duration::from_millis(200);
@@ -230,7 +251,8 @@ async fn an_id_that_is_no_header_value_is_an_error() {
         };
         let request = request(Method::GET, body::empty());
         let answer = client.nova.forward(&evil, &requester(), request).await;
-        assert!(matches!(answer, Err(NovaError::Identity(_))), "{id:?}");
+        let error = answer.unwrap_err();
+        assert!(matches!(*error, NovaError::Identity(_)), "{id:?}");
     }
     assert!(server.seen().is_empty());
 }

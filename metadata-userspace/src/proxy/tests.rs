@@ -17,8 +17,7 @@ use super::{Origin, Proxy, Upstream};
 use crate::agent::Agent;
 use crate::config::{ProxyConfig, ProxyTimeouts, ProxyUpstream};
 use crate::metrics::Metrics;
-use crate::nova::Nova;
-use crate::testing::{Fixed, Scripted, nova_config, realm};
+use crate::testing::{Fixed, Scripted, nova as nova_client, nova_config, realm};
 use crate::upstream::TlsFiles;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -75,11 +74,7 @@ async fn serve(config: &ProxyConfig, upstream: impl FnOnce(&Metrics) -> Upstream
 async fn before(nova: &Scripted, config: &ProxyConfig) -> Served {
     let address = nova.address;
     serve(config, |metrics| {
-        let nova = Nova::new(
-            &nova_config(address),
-            &TlsFiles::default(),
-            metrics.nova.clone(),
-        );
+        let nova = nova_client(&nova_config(address), &TlsFiles::default(), metrics);
         let agent = Agent::new(
             Fixed::found(),
             nova.unwrap(),

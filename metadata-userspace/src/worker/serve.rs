@@ -76,7 +76,12 @@ impl Worker {
         let dependencies = metrics.dependencies.clone();
         let metrics = Arc::new(metrics);
         let inventory = Arc::new(ArcSwap::from_pointee(inventory));
-        let nova = Nova::new(&config.nova, &nova_tls, metrics.nova.clone())?;
+        let nova = Nova::new(
+            &config.nova,
+            &nova_tls,
+            metrics.nova.clone(),
+            dependencies.dependency("nova"),
+        )?;
         let ports = ports(&config, &inventory, &dependencies)?;
         let identity = &config.agent.identity;
         let agent = Arc::new(Agent::new(

@@ -6,6 +6,12 @@ use super::super::types::{
 use super::super::{MacCheck, ResolverKind};
 use super::{OUR_GROUP, SECONDS, options};
 
+/// A month is longer than any outage.
+const LIFETIME: Integer = Integer {
+    min: 0,
+    max: 31 * 86_400,
+};
+
 options! {
     /// Who knows which instance has an address.
     RESOLVER: Choice<ResolverKind> = OUR_GROUP "resolver" default "neutron-rpc"
@@ -65,4 +71,10 @@ options! {
     /// Seconds for Nova's whole answer, fewer than timeout_server; 7/8 of that
     /// when empty.
     NOVA_TIMEOUT: Optional<Integer> = OUR_GROUP "nova_timeout" default "" Optional(SECONDS);
+    /// Seconds for which an answer of Nova's is given again, to the same
+    /// instance, without asking; changed metadata is seen that much later.
+    RESPONSE_TTL: Integer = OUR_GROUP "response_ttl" default "0" LIFETIME;
+    /// Seconds, after those, for which it is given when Nova gives no answer or
+    /// a 5xx; 0 never gives it.
+    STALE_IF_ERROR: Integer = OUR_GROUP "stale_if_error" default "300" LIFETIME;
 }

@@ -12,8 +12,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Client;
 use crate::config::{ClientIdentity, NovaConfig, NovaProtocol};
-use crate::nova::{Nova, read_tls};
-use crate::testing::{converse, nova_config, ok};
+use crate::metrics::Metrics;
+use crate::nova::read_tls;
+use crate::testing::{converse, nova, nova_config, ok};
 use crate::upstream::TlsFiles;
 
 struct Ca {
@@ -151,9 +152,7 @@ async fn the_files_travel_to_a_process_that_cannot_read_them() {
     let shipped = serde_json::to_string(&read_tls(&config).unwrap()).unwrap();
     drop(dir);
     let files: TlsFiles = serde_json::from_str(&shipped).unwrap();
-    let metrics = crate::metrics::Metrics::new().nova;
-    let nova = Nova::new(&config, &files, metrics.clone()).unwrap();
-    let client = Client { nova, metrics };
+    let client = Client::with(&config, &files);
     assert_eq!(client.get().await.unwrap(), "hello");
 }
 
@@ -190,6 +189,6 @@ fn unusable_files_are_named_by_their_option() {
     assert!(error.contains("auth_ca_cert") && error.contains("/does/not/exist"));
     let config = config(&write(&dir, "ca.pem", "no PEM"));
     let files = read_tls(&config).unwrap();
-    let error = Nova::new(&config, &files, crate::metrics::Metrics::new().nova).err();
+    let error = nova(&config, &files, &Metrics::new()).err();
     assert!(error.unwrap().to_string().contains("auth_ca_cert"));
 }

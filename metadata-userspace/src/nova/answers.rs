@@ -1,0 +1,189 @@
+//! Answers to questions: Nova's, shared by all who ask at the same time, or,
+//! when it gives none, its last one.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::{Method, Response, StatusCode};
+use tokio::time::Instant;
+
+use super::NovaError;
+use super::documents::{Document, Documents, Lifetimes};
+use super::exchange::Exchange;
+use super::fetches::{Brought, Duty, Fetches, Turn};
+use super::question::Question;
+use super::request::Asked;
+use super::whole::{self, Read};
+use super::within::within;
+use crate::body::{self, Body};
+use crate::config::NovaConfig;
+use crate::logging::{self, occasionally::Occasionally};
+use crate::metrics::NovaMetrics;
+
+/// How long the guest waits on whose behalf a hanging Nova is asked again.
+const PROBE: Duration = Duration::from_secs(1);
+
+type Outcome = Result<Response<Body>, Arc<NovaError>>;
+
+/// Knows what Nova answers to a [`Question`].
+pub(super) struct Answers {
+    exchange: Arc<Exchange>,
+    fetches: Arc<Fetches>,
+    documents: Documents,
+    metrics: NovaMetrics,
+    log: Occasionally,
+}
+
+impl Answers {
+    pub(super) fn new(config: &NovaConfig, exchange: Arc<Exchange>, metrics: NovaMetrics) -> Self {
+        Self {
+            exchange,
+            fetches: Arc::default(),
+            documents: Documents::new(Lifetimes {
+                fresh: config.response_ttl,
+                stale: config.stale_if_error,
+            }),
+            metrics,
+            log: Occasionally::default(),
+        }
+    }
+
+    /// Within the deadline.
+    pub(super) async fn to(self: &Arc<Self>, question: Arc<Question>) -> Outcome {
+        if let Some(document) = self.documents.fresh(&question, Instant::now()) {
+            self.metrics.cached.inc();
+            return Ok(document.response(Instant::now()));
+        }
+        if self.exchange.hang.is_on()
+            && let Some(document) = self.documents.last_good(&question, Instant::now())
+        {
+            return Ok(match self.probed(&question).await {
+                Some(answer) => answer,
+                None => self.stale(&question, &document, "it hangs"),
+            });
+        }
+        let outcome = self.fetched(&question).await;
+        let Some(reason) = failure(&outcome) else {
+            return outcome;
+        };
+        match self.documents.last_good(&question, Instant::now()) {
+            Some(document) => Ok(self.stale(&question, &document, &reason)),
+            None => outcome,
+        }
+    }
+
+    /// What a hanging Nova says after all, if it is time to ask and it is quick.
+    /// The request goes on until its deadline, without the guest.
+    async fn probed(self: &Arc<Self>, question: &Arc<Question>) -> Option<Response<Body>> {
+        let probe = self.exchange.hang.probe()?;
+        let (answers, question) = (Arc::clone(self), Arc::clone(question));
+        let asking = tokio::spawn(async move {
+            let outcome = answers.fetched(&question).await;
+            drop(probe);
+            outcome
+        });
+        let outcome = within(PROBE, pin!(asking)).await?.ok()?;
+        match failure(&outcome) {
+            None => outcome.ok(),
+            Some(_) => None,
+        }
+    }
+
+    /// What Nova says, whoever asked it.
+    async fn fetched(&self, question: &Arc<Question>) -> Outcome {
+        let (started, deadline) = (Instant::now(), self.exchange.deadline);
+        loop {
+            let left = deadline.saturating_sub(started.elapsed());
+            let brought = match self.fetches.join(question) {
+                Turn::Own(duty) => return self.fetch(question, duty, left).await,
+                Turn::Others(brought) => within(left, pin!(brought)).await,
+            };
+            match brought {
+                Some(Ok(Brought::Answer(answer))) => {
+                    self.metrics.shared.inc();
+                    return Ok(answer.into());
+                }
+                Some(Ok(Brought::Failure(error))) => return Err(error),
+                Some(Ok(Brought::TooMuch)) => return self.fetch_alone(question, left).await,
+                // The guest hung up for whom it was fetched.
+                Some(Err(_)) if started.elapsed() < deadline => {}
+                Some(Err(_)) | None => return Err(Arc::new(NovaError::Deadline(deadline))),
+            }
+        }
+    }
+
+    async fn fetch(&self, question: &Question, duty: Duty, limit: Duration) -> Outcome {
+        let late = NovaError::Deadline(self.exchange.deadline);
+        let read = within(limit, pin!(self.read(question))).await;
+        match read.unwrap_or(Err(late)) {
+            Ok(Read::Whole(answer)) => {
+                self.documents.learn(question, &answer, Instant::now());
+                duty.done(|| Brought::Answer(answer.clone()));
+                Ok(answer.into())
+            }
+            Ok(Read::Longer(answer)) => {
+                self.documents.forget(question);
+                duty.done(|| Brought::TooMuch);
+                Ok(answer)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                duty.done(|| Brought::Failure(Arc::clone(&error)));
+                Err(error)
+            }
+        }
+    }
+
+    async fn read(&self, question: &Question) -> Result<Read, NovaError> {
+        let answer = self.ask(question).await?;
+        let read = whole::read(answer).await.map_err(NovaError::BrokenOff);
+        read.inspect_err(|error| self.exchange.health.failed(error))
+    }
+
+    async fn fetch_alone(&self, question: &Question, limit: Duration) -> Outcome {
+        let late = NovaError::Deadline(self.exchange.deadline);
+        let answer = within(limit, pin!(self.ask(question))).await;
+        answer.unwrap_or(Err(late)).map_err(Arc::new)
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Response<Body>, NovaError> {
+        let asked = Asked {
+            instance: &question.instance,
+            address: question.page.address,
+            method: &Method::GET,
+            target: &question.page.target,
+        };
+        self.exchange.ask(asked, body::empty()).await
+    }
+
+    fn stale(&self, question: &Question, document: &Document, reason: &str) -> Response<Body> {
+        self.metrics.stale.inc();
+        let now = Instant::now();
+        if let Some(suppressed) = self.log.now() {
+            tracing::warn!(
+                instance = %question.instance.id,
+                target = %question.page.target,
+                age = document.age(now).as_secs(),
+                suppressed,
+                "nova-api-metadata: {reason}; a guest gets its last good answer"
+            );
+        }
+        document.stale_response(now)
+    }
+}
+
+/// Why an outcome is none: Nova gave no answer, or said that it cannot.
+fn failure(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Ok(answer) if is_outage(answer.status()) => {
+            Some(format!("it answered {}", answer.status()))
+        }
+        Ok(_) => None,
+        Err(error) => Some(logging::chain(error)),
+    }
+}
+
+fn is_outage(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}

@@ -1,0 +1,168 @@
+//! One request to Nova and its answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::LOCATION;
+use hyper::{Method, Response, StatusCode};
+
+use super::NovaError;
+use super::connect;
+use super::hang::Hang;
+use super::health::Health;
+use super::length;
+use super::request::{Asked, RequestMaker};
+use crate::body::request::RequestFault;
+use crate::body::{self, Body};
+use crate::config::NovaConfig;
+use crate::dependencies::Dependency;
+use crate::logging::occasionally::Occasionally;
+use crate::metrics::NovaMetrics;
+use crate::upstream::{Connector, Link, Pool, TlsError, TlsFiles, answer};
+
+/// Asks Nova, over pooled connections.
+pub(super) struct Exchange {
+    requests: RequestMaker,
+    connector: Connector,
+    pool: Arc<Pool>,
+    /// For whoever asks; here it is the longest silence in an answer.
+    pub(super) deadline: Duration,
+    pub(super) hang: Hang,
+    pub(super) health: Health,
+    metrics: NovaMetrics,
+    refusals: Occasionally,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        config: &NovaConfig,
+        tls: &TlsFiles,
+        metrics: NovaMetrics,
+        dependency: Dependency,
+    ) -> Result<Self, TlsError> {
+        Ok(Self {
+            requests: RequestMaker::new(config),
+            connector: connect::connector(config, tls)?,
+            pool: Arc::new(Pool::default()),
+            deadline: config.deadline,
+            hang: Hang::new(config.deadline),
+            health: Health::new(dependency),
+            metrics,
+            refusals: Occasionally::default(),
+        })
+    }
+
+    /// Until the head of the answer is there; its body comes while it is read.
+    pub(super) async fn ask(
+        &self,
+        asked: Asked<'_>,
+        body: Body,
+    ) -> Result<Response<Body>, NovaError> {
+        let started = Instant::now();
+        let wait = self.hang.wait(&self.health);
+        let answer = self.send(asked, body).await;
+        let answer = answer.inspect_err(|error| self.health.failed(error))?;
+        wait.answered();
+        self.health.answered(asked.target.path(), answer.status());
+        self.metrics.requests.count(answer.status());
+        self.metrics
+            .latency
+            .observe(started.elapsed().as_secs_f64());
+        if answer.status() == StatusCode::FORBIDDEN
+            && let Some(suppressed) = self.refusals.now()
+        {
+            tracing::warn!(
+                instance = %asked.instance.id,
+                suppressed,
+                "nova-api-metadata refused the signature: the shared secrets do not match; compare metadata_proxy_shared_secret here and in [neutron] of nova.conf"
+            );
+        }
+        Ok(answer)
+    }
+
+    async fn send(&self, asked: Asked<'_>, body: Body) -> Result<Response<Body>, NovaError> {
+        let signed = |body| self.requests.signed(asked, body);
+        // Only what may be sent twice goes over a connection that may be dead.
+        let repeatable =
+            matches!(*asked.method, Method::GET | Method::HEAD) && body.is_end_stream();
+        if repeatable && let Some(mut link) = self.pool.take().await {
+            match link.exchange(signed(body::empty())?).await {
+                Ok(answer) => return self.deliver(asked.method, answer, link, true),
+                Err(error) if is_connection_dead(&error) => {
+                    self.metrics.retries.inc();
+                }
+                Err(error) => return Err(self.fault(error)),
+            }
+        }
+        let body = if repeatable {
+            body
+        } else {
+            length::measured(body)
+                .await
+                .map_err(NovaError::RequestBody)?
+        };
+        let request = signed(body)?;
+        let mut link = self.connect().await?;
+        let answer = link.exchange(request).await;
+        let answer = answer.map_err(|error| self.fault(error))?;
+        self.deliver(asked.method, answer, link, repeatable)
+    }
+
+    async fn connect(&self) -> Result<Link, NovaError> {
+        let connected = self.connector.link().await;
+        if connected.is_err() {
+            self.metrics.connect_errors.inc();
+        }
+        Ok(connected?)
+    }
+
+    fn fault(&self, error: hyper::Error) -> NovaError {
+        if let Some(fault) = RequestFault::behind(&error) {
+            return NovaError::RequestBody(fault);
+        }
+        if let Some(fault) = self.connector.tls_fault(&error) {
+            return NovaError::Connect(fault);
+        }
+        if error.is_parse() {
+            NovaError::Malformed(error)
+        } else {
+            NovaError::Lost(error)
+        }
+    }
+
+    /// Passes on every status: upstream's agent drops the connection at 201, 204,
+    /// 304, 401, 405, 413, 429 and 501, so that its guests see 502, and it unpacks
+    /// gzip; both are faults.
+    fn deliver(
+        &self,
+        method: &Method,
+        answer: Response<Incoming>,
+        link: Link,
+        reusable: bool,
+    ) -> Result<Response<Body>, NovaError> {
+        refuse_redirection(&answer)?;
+        let pool = reusable.then(|| Arc::clone(&self.pool));
+        Ok(answer::for_guest(method, answer, link, pool, self.deadline))
+    }
+}
+
+/// Nova's metadata API has no redirections; one comes from something else at
+/// its address, such as a port that wants HTTPS. Following it could lead the
+/// signed request anywhere, and the guest cannot reach such a place.
+fn refuse_redirection(answer: &Response<Incoming>) -> Result<(), NovaError> {
+    let status = answer.status();
+    if !matches!(status.as_u16(), 300..=303 | 305..=308) {
+        return Ok(());
+    }
+    let location = answer.headers().get(LOCATION);
+    Err(NovaError::Redirect {
+        status,
+        location: location.map(|to| to.as_bytes().escape_ascii().to_string()),
+    })
+}
+
+/// Closed while it was idle, most likely: nothing of an answer was understood.
+fn is_connection_dead(error: &hyper::Error) -> bool {
+    !error.is_parse() && !error.is_user()
+}

@@ -1,0 +1,186 @@
+//! Guests that ask the same at the same time.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::nova::tests::gated::Gated;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What a guest heard: a body, or why there is none.
+type Heard = JoinHandle<Result<String, String>>;
+
+fn ask(client: &Client, who: Instance, path: &str) -> Heard {
+    let (nova, mut request) = (client.nova.clone(), request(Method::GET, body::empty()));
+    *request.uri_mut() = path.parse().unwrap();
+    tokio::spawn(async move {
+        match nova.forward(&who, &requester(), request).await {
+            Ok(answer) => Ok(text(answer).await),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+}
+
+async fn heard(guest: Heard) -> Result<String, String> {
+    tokio::time::timeout(LIMIT, guest).await.unwrap().unwrap()
+}
+
+/// Until everyone who can has joined.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+#[tokio::test]
+async fn many_guests_requests_are_one_to_nova() {
+    let server = Gated::start("hello").await;
+    let client = Client::of(server.address);
+    let guests: Vec<_> = (0..64)
+        .map(|_| ask(&client, instance(), "/openstack"))
+        .collect();
+    settle().await;
+    server.open();
+    for guest in guests {
+        assert_eq!(heard(guest).await.unwrap(), "hello");
+    }
+    assert_eq!(server.requests(), 1);
+    assert_eq!(client.metrics.shared.get(), 63);
+    // Shared, not cached.
+    assert_eq!(client.get().await.unwrap(), "hello");
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn requests_that_differ_are_not_shared() {
+    let server = Gated::start("hello").await;
+    let client = Client::of(server.address);
+    let other_project = Instance {
+        project_id: "other".to_owned(),
+        ..instance()
+    };
+    let other_instance = Instance {
+        id: "other".to_owned(),
+        ..instance()
+    };
+    let guests = [
+        ask(&client, instance(), "/openstack"),
+        ask(&client, instance(), "/openstack/latest"),
+        ask(&client, other_project, "/openstack"),
+        ask(&client, other_instance, "/openstack"),
+        ask(&client, instance(), "/openstack/latest/password"),
+        ask(&client, instance(), "/openstack/latest/password"),
+    ];
+    server.wait_for_requests(guests.len()).await;
+    server.open();
+    for guest in guests {
+        heard(guest).await.unwrap();
+    }
+    assert_eq!(client.metrics.shared.get(), 0);
+}
+
+#[tokio::test]
+async fn when_the_guest_hangs_up_who_asked_first_another_takes_over() {
+    let server = Gated::start("hello").await;
+    let client = Client::of(server.address);
+    let first = ask(&client, instance(), "/openstack");
+    server.wait_for_requests(1).await;
+    let others: Vec<_> = (0..8)
+        .map(|_| ask(&client, instance(), "/openstack"))
+        .collect();
+    settle().await;
+    first.abort();
+    server.wait_for_requests(2).await;
+    server.open();
+    for guest in others {
+        assert_eq!(heard(guest).await.unwrap(), "hello");
+    }
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_failure_is_shared_as_well() {
+    let server = Gated::start("").await;
+    server.answer(b"garbage\r\n\r\n".to_vec());
+    let client = Client::of(server.address);
+    let guests: Vec<_> = (0..8)
+        .map(|_| ask(&client, instance(), "/openstack"))
+        .collect();
+    settle().await;
+    server.open();
+    for guest in guests {
+        assert_eq!(heard(guest).await, Err("the answer is not HTTP".to_owned()));
+    }
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_hanging_nova_keeps_nobody_longer_than_the_deadline() {
+    let server = Gated::start("").await;
+    let mut config = nova_config(server.address);
+    config.deadline = Duration::from_millis(300);
+    let client = Client::new(&config);
+    let started = Instant::now();
+    let guests: Vec<_> = (0..8)
+        .map(|_| ask(&client, instance(), "/openstack"))
+        .collect();
+    for guest in guests {
+        assert_eq!(heard(guest).await, Err("no answer within 300ms".to_owned()));
+    }
+    assert!(started.elapsed() < Duration::from_millis(600));
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_long_answer_is_passed_on_to_each_alone() {
+    let long = "0123456789abcdef".repeat(32 * 1024);
+    let server = Gated::start(&long).await;
+    let client = Client::of(server.address);
+    let guests: Vec<_> = (0..4)
+        .map(|_| ask(&client, instance(), "/openstack"))
+        .collect();
+    settle().await;
+    server.open();
+    for guest in guests {
+        assert!(heard(guest).await.unwrap() == long, "it differs");
+    }
+    assert_eq!(server.requests(), 4);
+}
+
+#[test]
+fn guests_on_different_threads_share() {
+    let runtime = |_| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let [here, there, elsewhere] = [(); 3].map(runtime);
+    let server = here.block_on(Gated::start("hello"));
+    let client = Client::of(server.address);
+    let threads = [&there, &elsewhere].map(|runtime| runtime.handle().clone());
+    let barrier = Arc::new(std::sync::Barrier::new(3));
+    std::thread::scope(|scope| {
+        for runtime in [there, elsewhere] {
+            let barrier = Arc::clone(&barrier);
+            scope.spawn(move || {
+                runtime.block_on(async { tokio::time::sleep(Duration::from_millis(400)).await });
+                barrier.wait();
+            });
+        }
+        let asking = |thread: &tokio::runtime::Handle| {
+            let _inside = thread.enter();
+            ask(&client, instance(), "/openstack")
+        };
+        let guests: Vec<_> = threads.iter().map(asking).collect();
+        here.block_on(async {
+            settle().await;
+            server.open();
+            for guest in guests {
+                assert_eq!(heard(guest).await.unwrap(), "hello");
+            }
+        });
+        barrier.wait();
+    });
+    assert_eq!(server.requests(), 1);
+}
