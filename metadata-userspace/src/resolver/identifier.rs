@@ -62,21 +62,19 @@ impl Identifier {
             if let Some(answer) = self.settled(requester, judgement.as_ref(), &last_attempt) {
                 return Ok(answer);
             }
+            if Instant::now() >= deadline {
+                return self.give_up(requester, judgement, last_attempt);
+            }
             let failing = sighting.is_some_and(|sighting| sighting.failing);
             let until = deadline.min(self.wait_until(judgement.as_ref(), failing));
             let attempt = timeout_at(until, self.ports.renew(requester)).await;
             match (attempt, judgement) {
-                (Ok(result), _) if result.is_ok() => last_attempt = Some(result),
+                (Ok(Ok(())), _) => last_attempt = Some(Ok(())),
                 (_, Some(judgement)) if can_do_without(&judgement) => {
                     return Ok(judgement.resolution);
                 }
-                (Ok(result), judgement) => {
-                    last_attempt = Some(result);
-                    if Instant::now() >= deadline {
-                        return self.give_up(requester, judgement, last_attempt);
-                    }
-                }
-                (Err(_), judgement) => return self.give_up(requester, judgement, last_attempt),
+                (Ok(failed), _) => last_attempt = Some(failed),
+                (Err(_), _) => {}
             }
             sleep(BREATH).await;
         }
@@ -143,3 +141,7 @@ impl Resolver for Identifier {
         Box::pin(self.identify(requester))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

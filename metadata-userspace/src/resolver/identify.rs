@@ -133,3 +133,7 @@ fn mac_of(address: Ipv6Addr) -> Option<MacAddr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

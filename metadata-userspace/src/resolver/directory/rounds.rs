@@ -152,3 +152,7 @@ async fn run(shared: Arc<Shared>) {
         sleep_until(next).await;
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
