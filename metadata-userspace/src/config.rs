@@ -5,6 +5,7 @@
 
 mod account;
 mod error;
+mod keystone;
 mod load;
 mod option;
 pub mod options;
@@ -19,6 +20,9 @@ mod tests;
 
 pub use account::{Account, AccountError};
 pub use error::{ConfigError, ConfigErrors};
+pub use keystone::{
+    Auth, Credential, Domain, EndpointChoice, Interface, KeystoneConfig, Scope, User,
+};
 pub use load::ConfigSources;
 pub use option::{AnyOption, Spec};
 pub use oslo::ConfigSource;
@@ -39,6 +43,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub proxy: ProxyConfig,
     pub agent: AgentConfig,
+    /// `[neutron]`, for the resolver that uses it.
+    pub keystone: Option<KeystoneConfig>,
     pub nova: NovaConfig,
     pub api: ApiConfig,
     pub admin: AdminConfig,

@@ -109,6 +109,13 @@ impl Dependency {
         }
     }
 
+    /// `None`: nothing was heard of it yet.
+    pub fn is_up(&self) -> Option<bool> {
+        let states = self.all.states.lock();
+        let states = states.unwrap_or_else(PoisonError::into_inner);
+        states.get(self.name).map(|state| state.up)
+    }
+
     /// It does not answer, or not as it should.
     pub fn down(&self, problem: &impl Display) {
         let problem = problem.to_string();

@@ -14,6 +14,7 @@ pub mod config;
 pub mod datapath;
 pub mod dependencies;
 pub mod hop_by_hop;
+pub mod http_url;
 pub mod identity;
 pub mod inotify;
 pub mod inventory;

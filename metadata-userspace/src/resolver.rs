@@ -7,6 +7,7 @@ pub mod directory;
 pub mod identifier;
 pub mod identify;
 pub mod inventory;
+pub mod neutron_rest;
 pub mod source;
 
 use std::future::Future;

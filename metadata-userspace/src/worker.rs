@@ -3,6 +3,7 @@
 
 pub mod host_state;
 pub mod orders;
+mod ports;
 pub mod privileges;
 pub mod serve;
 pub mod threads;

@@ -16,9 +16,11 @@ use crate::namespaces::role::Selection;
 use crate::namespaces::served::Settings;
 use crate::namespaces::watch::DirectoryWatch;
 use crate::nova;
+use crate::resolver::neutron_rest;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{Briefing, ListenerId};
 use crate::supervisor::worker_process::Command;
+use crate::upstream::TlsFiles;
 
 /// Runs the daemon until it is told to stop. Needs tokio's local task set.
 pub async fn run(mut config: Config) -> anyhow::Result<()> {
@@ -56,10 +58,15 @@ pub fn brief(config: Config) -> anyhow::Result<Briefing> {
         None => Inventory::default(),
     };
     let nova_tls = nova::read_tls(&config.nova)?;
+    let keystone_tls = match &config.keystone {
+        Some(keystone) => neutron_rest::read_tls(keystone)?,
+        None => TlsFiles::default(),
+    };
     Ok(Briefing {
         config,
         inventory,
         nova_tls,
+        keystone_tls,
     })
 }
 

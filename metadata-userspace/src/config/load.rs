@@ -1,5 +1,7 @@
 //! From the files to a [`Config`].
 
+pub(in crate::config) mod keystone;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -74,6 +76,7 @@ impl Config {
         let worker = worker(reader);
         let proxy = proxy(reader);
         let nova = nova(reader, proxy.timeouts.server);
+        let agent = agent(reader, &worker, &proxy.upstream, inventory);
         Self {
             state_path: reader.read(&table::STATE_PATH),
             debug: reader.read(&table::DEBUG),
@@ -87,7 +90,11 @@ impl Config {
                 netns_dir: reader.read(&table::NETNS_DIR),
                 globs: reader.read(&table::NAMESPACES),
             },
-            agent: agent(reader, &worker, &proxy.upstream, inventory),
+            keystone: match agent.resolver {
+                ResolverKind::NeutronRest => keystone::keystone(reader),
+                _ => None,
+            },
+            agent,
             worker,
             proxy,
             nova,

@@ -1,6 +1,7 @@
 //! Every option that metadatad honours: Neutron's, with Neutron's names,
 //! groups, defaults and meanings, and ours in `[metadatad]`.
 
+mod keystone;
 mod neutron;
 mod ours;
 
@@ -8,6 +9,7 @@ use super::option::{AnyOption, Spec};
 use super::oslo::DEFAULT_GROUP;
 use super::types::Integer;
 
+pub(super) use keystone::*;
 pub(super) use neutron::*;
 pub(super) use ours::*;
 
@@ -21,7 +23,7 @@ const SECONDS: Integer = Integer {
 };
 
 /// All tables, in the order in which they are shown.
-const TABLES: &[&[&dyn AnyOption]] = &[neutron::TABLE, ours::TABLE];
+const TABLES: &[&[&dyn AnyOption]] = &[neutron::TABLE, keystone::TABLE, ours::TABLE];
 
 macro_rules! options {
     ($(
@@ -133,7 +135,13 @@ mod tests {
         let headings = listing.lines().filter(|line| line.starts_with('['));
         assert_eq!(
             headings.collect::<Vec<_>>(),
-            ["[DEFAULT]", "[cache]", "[metadata_haproxy]", "[metadatad]"]
+            [
+                "[DEFAULT]",
+                "[cache]",
+                "[metadata_haproxy]",
+                "[neutron]",
+                "[metadatad]"
+            ]
         );
     }
 }

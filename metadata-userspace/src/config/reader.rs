@@ -65,6 +65,11 @@ impl<'a> Reader<'a> {
         });
     }
 
+    /// Faults so far.
+    pub(super) fn fault_count(&self) -> usize {
+        self.errors.len()
+    }
+
     pub(super) fn into_errors(self) -> Vec<ConfigError> {
         self.errors
     }

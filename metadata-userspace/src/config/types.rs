@@ -1,11 +1,17 @@
 //! The types that values have.
 
+mod list;
 mod network;
+mod seconds;
+mod url;
 
 use std::path::PathBuf;
 
 use super::Secret;
+pub(super) use list::Choices;
 pub(super) use network::{HostAddress, Listen, Mark, Upstream};
+pub(super) use seconds::Seconds;
+pub(super) use url::Url;
 
 /// How a text becomes a value.
 pub(super) trait OptionType: Sync {

@@ -185,6 +185,27 @@ const TABLE: &[Unused] = &[
         reason: NO_OVN,
     },
     Unused {
+        group: "neutron",
+        names: &["domain_id", "domain_name", "trust_id"],
+        when: When::Set,
+        used_by: &[],
+        reason: "metadatad asks with a token for a project, or for the whole system",
+    },
+    Unused {
+        group: "neutron",
+        names: &["tls_ciphers", "tls_min_version"],
+        when: When::Set,
+        used_by: &[],
+        reason: "TLS 1.2 and 1.3 are spoken, with rustls' own choice of ciphers",
+    },
+    Unused {
+        group: "neutron",
+        names: ANY,
+        when: When::Set,
+        used_by: &[ResolverKind::NeutronRest],
+        reason: "only the neutron-rest resolver logs in to ask Neutron's API",
+    },
+    Unused {
         group: "metadata",
         names: ANY,
         when: When::Set,

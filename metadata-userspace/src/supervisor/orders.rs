@@ -58,4 +58,6 @@ pub struct Briefing {
     pub config: Config,
     pub inventory: Inventory,
     pub nova_tls: TlsFiles,
+    /// For Keystone and Neutron's API.
+    pub keystone_tls: TlsFiles,
 }

@@ -12,20 +12,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::host_state::HostStateDesk;
+use super::ports::{Means, ports};
 use super::threads::Threads;
 use crate::admin::collector::HostCollector;
 use crate::admin::server::{self as admin_server, Admin, Door};
 use crate::agent::{self, Agent};
 use crate::api::{self, Api, PasswordStore};
 use crate::config::{Config, ProxyUpstream, ResolverKind};
-use crate::dependencies::Dependencies;
 use crate::inventory::Inventory;
 use crate::metrics::Metrics;
 use crate::nova::Nova;
 use crate::proxy::{Origin, Proxy, UnixUpstream, Upstream};
 use crate::resolver::Identifier;
 use crate::resolver::identifier::Ports;
-use crate::resolver::inventory::InventoryPorts;
 use crate::supervisor::control::{ControlError, from_memory_file};
 use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, Order};
 
@@ -44,6 +43,8 @@ pub enum WorkerError {
     NoResolver(ResolverKind),
     #[error("cannot set up TLS towards Nova: {0}")]
     Tls(#[from] crate::upstream::TlsError),
+    #[error("cannot set up TLS towards Keystone: {0}")]
+    KeystoneTls(crate::upstream::TlsError),
 }
 
 /// All that is served, and by what.
@@ -69,20 +70,28 @@ impl Worker {
             config,
             inventory,
             nova_tls,
+            keystone_tls,
         } = briefing;
         let (desk, host) = (HostStateDesk::default(), HostCollector::default());
         let mut metrics = Metrics::new();
         metrics.collect(Box::new(host.clone()));
-        let dependencies = metrics.dependencies.clone();
         let metrics = Arc::new(metrics);
         let inventory = Arc::new(ArcSwap::from_pointee(inventory));
         let nova = Nova::new(
             &config.nova,
             &nova_tls,
             metrics.nova.clone(),
-            dependencies.dependency("nova"),
+            metrics.dependencies.dependency("nova"),
         )?;
-        let ports = ports(&config, &inventory, &dependencies)?;
+        let (tasks, drain) = (TaskTracker::new(), CancellationToken::new());
+        let means = Means {
+            inventory: &inventory,
+            keystone_tls,
+            dependencies: &metrics.dependencies,
+            tasks: &tasks,
+            drain: &drain,
+        };
+        let ports = ports(&config, means)?;
         let identity = &config.agent.identity;
         let agent = Arc::new(Agent::new(
             Arc::new(Identifier::new(ports.clone(), identity.patience)),
@@ -105,8 +114,8 @@ impl Worker {
             desk,
             threads: Threads::start(config.worker.threads)?,
             serving: HashMap::new(),
-            tasks: TaskTracker::new(),
-            drain: CancellationToken::new(),
+            tasks,
+            drain,
         })
     }
 
@@ -194,18 +203,6 @@ impl Worker {
     fn here(&self, door: Door) -> io::Result<Vec<AbortHandle>> {
         let serving = admin_server::serve(door, self.admin.clone(), self.drain.clone());
         Ok(vec![self.tasks.spawn(serving).abort_handle()])
-    }
-}
-
-/// Who knows the ports.
-fn ports(
-    config: &Config,
-    inventory: &Arc<ArcSwap<Inventory>>,
-    _dependencies: &Dependencies,
-) -> Result<Arc<dyn Ports>, WorkerError> {
-    match config.agent.resolver {
-        ResolverKind::Inventory => Ok(Arc::new(InventoryPorts::new(inventory.clone()))),
-        kind => Err(WorkerError::NoResolver(kind)),
     }
 }
 
