@@ -9,6 +9,7 @@ pub mod haproxy;
 pub mod http;
 pub mod inventory;
 pub mod namespace;
+pub mod network;
 pub mod proc;
 pub mod router;
 pub mod site;

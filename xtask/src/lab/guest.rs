@@ -26,7 +26,7 @@ pub struct Guest {
     pub mac: String,
     /// The interface of the router that leads here.
     pub router_interface: String,
-    namespace: Namespace,
+    pub(super) namespace: Namespace,
 }
 
 impl Guest {
@@ -44,7 +44,7 @@ impl Guest {
     /// As [`Guest::behind`], and when the name is taken.
     pub fn named(name: &str, router: &Router, subnet: Subnet) -> Result<Self> {
         let namespace = Namespace::create(name)?;
-        let mac = random_mac()?;
+        let mac = unique::mac()?;
         let Subnet {
             guest,
             gateway,
@@ -145,11 +145,4 @@ fn connect_from(source: SocketAddrV4) -> Result<TcpStream> {
     http::set_timeouts(&stream, TIMEOUT)?;
     connect(stream.as_raw_fd(), &SockaddrIn::from(METADATA))?;
     Ok(stream)
-}
-
-/// An address of the block that Neutron uses.
-fn random_mac() -> Result<String> {
-    let digits: Vec<char> = unique::tag()?.chars().collect();
-    let octets: Vec<String> = digits.chunks(2).take(3).map(String::from_iter).collect();
-    Ok(format!("fa:16:3e:{}", octets.join(":")))
 }

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use anyhow::Result;
 
 use super::guest::Guest;
+use super::network::Network;
 use super::router::Router;
 use super::unique;
 
@@ -51,6 +52,13 @@ impl Instance {
             mac: mac.to_owned(),
             address,
         })
+    }
+
+    /// On this network, with others.
+    #[must_use]
+    pub fn on(mut self, network: &Network) -> Self {
+        self.network_id.clone_from(&network.id);
+        self
     }
 
     fn write(&self, file: &mut String) -> Result<()> {

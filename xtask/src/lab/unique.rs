@@ -38,3 +38,13 @@ pub fn loopback_port() -> Result<u16> {
     }
     bail!("no free port on 127.0.0.1 between 20000 and 32000")
 }
+
+/// A MAC address of the block that Neutron uses.
+///
+/// # Errors
+/// When the kernel gives no random numbers.
+pub fn mac() -> Result<String> {
+    let digits: Vec<char> = tag()?.chars().collect();
+    let octets: Vec<String> = digits.chunks(2).take(3).map(String::from_iter).collect();
+    Ok(format!("fa:16:3e:{}", octets.join(":")))
+}
