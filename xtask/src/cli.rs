@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{bench, build, build_and_load, lint, test};
+use crate::{bench, build, build_and_load, lint, openstack, test};
 
 #[derive(Parser)]
 #[command(
@@ -44,6 +44,12 @@ enum Command {
     /// tables, and writes JSON below target/bench. On an idle machine only: the
     /// load generator and the servers share its processors.
     Bench(bench::Arguments),
+    /// Bring up a real OpenStack control plane on this machine, for metadata
+    ///
+    /// MariaDB, RabbitMQ, Keystone, Neutron with its agents, nova-api-metadata and
+    /// the databases of OVN, all on loopback, below target/openstack, with
+    /// networks, routers and instances. Instances are network namespaces.
+    Openstack(openstack::Arguments),
     /// Check formatting and architecture, and run clippy with warnings as errors
     Lint,
 }
@@ -57,6 +63,7 @@ pub fn main() -> ExitCode {
         Some(Command::BuildAndLoad(arguments)) => build_and_load::run(&arguments),
         Some(Command::Test(arguments)) => test::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
+        Some(Command::Openstack(arguments)) => openstack::run(&arguments),
         Some(Command::Lint) => lint::run(),
     };
     match outcome {

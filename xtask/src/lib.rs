@@ -8,6 +8,7 @@ pub mod build_and_load;
 pub mod cli;
 pub mod lab;
 pub mod lint;
+pub mod openstack;
 pub mod packages;
 pub mod privilege;
 pub mod process;

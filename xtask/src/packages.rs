@@ -61,6 +61,26 @@ pub const BENCHMARK: &[Package] = &[
     package("wrk", "makes the load"),
 ];
 
+/// For the cloud. Debian's own OpenStack is too old.
+pub const OPENSTACK: &[Package] = &[
+    package("iproute2", "makes namespaces"),
+    package("curl", "is the guest's HTTP client"),
+    package("iptables", "steers as Neutron does today"),
+    package("haproxy", "is the proxy that Neutron uses today"),
+    package("conntrack", "Neutron's l3-agent runs it"),
+    package("iputils-arping", "Neutron's l3-agent announces addresses"),
+    package("radvd", "announces IPv6 routers for the l3-agent"),
+    package("python3-venv", "holds Neutron, Nova and Keystone"),
+    package("python3-dev", "uwsgi is compiled"),
+    package("gcc", "uwsgi is compiled"),
+    package("libc6-dev", "uwsgi is compiled"),
+    package("mariadb-server", "is the database of all of them"),
+    package("rabbitmq-server", "is the message bus of Neutron"),
+    package("ovn-central", "has the schema of OVN's southbound database"),
+    package("openvswitch-common", "has the OVSDB server"),
+    package("openvswitch-switch", "has the schema of a host's switch"),
+];
+
 /// Unpacked, not installed: it is the guests' first client.
 pub const CLOUD_INIT: &str = "cloud-init";
 
@@ -173,13 +193,23 @@ fn apt_get() -> Result<Command> {
 
 /// Keeps daemons of the packages from starting at the next boot.
 fn disable_services(names: &[&str]) -> Result<()> {
-    for name in names {
-        let unit = format!("{name}.service");
-        if Path::new("/lib/systemd/system").join(&unit).exists() && process::exists("systemctl") {
-            process::read(privilege::as_root("systemctl")?.args(["--quiet", "disable", &unit]))?;
-        }
+    if !process::exists("systemctl") {
+        return Ok(());
     }
-    Ok(())
+    let files = process::read(Command::new("dpkg-query").arg("--listfiles").args(names))?;
+    let units: Vec<&str> = files.lines().filter_map(unit).collect();
+    if units.is_empty() {
+        return Ok(());
+    }
+    let mut disable = privilege::as_root("systemctl")?;
+    process::read(disable.args(["--quiet", "disable"]).args(units)).map(drop)
+}
+
+/// The unit that a file of a package is. A template is no unit yet.
+fn unit(file: &str) -> Option<&str> {
+    let name = file.split_once("/lib/systemd/system/")?.1;
+    let is_unit = name.ends_with(".service") || name.ends_with(".socket");
+    (is_unit && !name.contains(['/', '@'])).then_some(name)
 }
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";

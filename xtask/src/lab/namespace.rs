@@ -14,10 +14,11 @@ use crate::process;
 /// Where `ip netns` keeps its namespaces.
 pub const DIRECTORY: &str = "/run/netns";
 
-/// A namespace that we made; removed on drop.
+/// A named namespace; one that we made is removed on drop.
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
+    is_ours: bool,
 }
 
 impl Namespace {
@@ -29,9 +30,32 @@ impl Namespace {
         process::read(Command::new("ip").args(["netns", "add", name]))?;
         let namespace = Self {
             name: name.to_owned(),
+            is_ours: true,
         };
         namespace.ip("link set lo up")?;
         Ok(namespace)
+    }
+
+    /// A namespace that somebody else made, or will make, and that stays.
+    #[must_use]
+    pub fn of_somebody(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            is_ours: false,
+        }
+    }
+
+    /// Leaves the namespace to its users: it is not removed on drop any more.
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        self.is_ours = false;
+        self
+    }
+
+    /// Whether there is one of this name.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.path().exists()
     }
 
     #[must_use]
@@ -114,7 +138,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        remove(&self.name);
+        if self.is_ours {
+            remove(&self.name);
+        }
     }
 }
 

@@ -1,0 +1,66 @@
+//! `cargo xtask openstack`: real Neutron, Nova and Keystone on this machine,
+//! without a hypervisor and without any service manager.
+
+mod addresses;
+mod cloud;
+mod down;
+mod fabric;
+mod place;
+mod python;
+mod record;
+mod rest;
+mod service;
+mod services;
+mod stopping;
+mod summary;
+mod up;
+
+use anyhow::Result;
+
+use self::place::Place;
+use crate::privilege;
+
+/// Options of `cargo xtask openstack`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Action {
+    /// Install and start what is missing, and show it
+    Up,
+    /// End everything, and remove its namespaces
+    Down {
+        /// Remove the data, the configuration and the Python environment too
+        #[arg(long)]
+        purge: bool,
+    },
+}
+
+/// Becomes root and does it.
+///
+/// # Errors
+/// When something cannot be installed, started, made or ended.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    privilege::become_root(&arguments.as_root())?;
+    let place = Place::here();
+    match arguments.action {
+        Action::Up => up::run(&place),
+        Action::Down { purge } => down::run(&place, purge),
+    }
+}
+
+impl Arguments {
+    /// The same again for the process that is root.
+    fn as_root(&self) -> Vec<String> {
+        let mut arguments = vec!["openstack".to_owned()];
+        arguments.extend(match self.action {
+            Action::Up => vec!["up".to_owned()],
+            Action::Down { purge: false } => vec!["down".to_owned()],
+            Action::Down { purge: true } => vec!["down".to_owned(), "--purge".to_owned()],
+        });
+        arguments
+    }
+}

@@ -1,0 +1,133 @@
+//! What stands for hypervisors and switches: a namespace with a bridge for each
+//! network, and a namespace for each instance with its ports' MACs and addresses.
+
+use std::net::IpAddr;
+
+use anyhow::{Context, Result};
+
+use super::cloud::{self, Instance, Networks, PlannedNetwork, Port};
+use super::place::Place;
+use crate::lab::namespace::{self, Namespace};
+
+/// The interface driver of the l3-agent, `lab_interface.py`, knows this name.
+const SWITCH: &str = "lab-switch";
+
+/// The namespace of an instance.
+pub(super) fn guest(instance: &str) -> Namespace {
+    Namespace::of_somebody(&format!("lab-{instance}"))
+}
+
+/// Makes the bridges that are missing.
+pub(super) fn make_switch(networks: &Networks) -> Result<()> {
+    let mut switch = Namespace::of_somebody(SWITCH);
+    if !switch.exists() {
+        switch = Namespace::create(SWITCH)?.kept();
+    }
+    let present = switch.ip("-o link show type bridge")?;
+    for id in networks.networks.values() {
+        let bridge = bridge(id);
+        if !present.contains(&bridge) {
+            switch.ip(&format!("link add {bridge} type bridge"))?;
+            switch.ip(&format!("link set {bridge} up"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the instances' namespaces that are missing.
+pub(super) fn make_guests(place: &Place) -> Result<()> {
+    let networks = Networks::load(place)?;
+    let plan = cloud::planned_networks()?;
+    for (name, instance) in cloud::instances(place)? {
+        if !guest(&name).exists() {
+            make_guest(&name, &instance, &networks, &plan)
+                .with_context(|| format!("cannot make the guest {name}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Appears whole or not at all.
+fn make_guest(
+    name: &str,
+    instance: &Instance,
+    networks: &Networks,
+    plan: &[PlannedNetwork],
+) -> Result<()> {
+    let inside = Namespace::create(guest(name).name())?;
+    for (index, port) in instance.ports.iter().enumerate() {
+        let network = plan
+            .iter()
+            .find(|network| network.name == port.network)
+            .with_context(|| format!("no network {}", port.network))?;
+        let bridge = bridge(networks.network(&port.network)?);
+        plug(&inside, index, port, &bridge)?;
+        address(&inside, index, port, network)?;
+    }
+    let _ = inside.kept();
+    Ok(())
+}
+
+fn plug(inside: &Namespace, index: usize, port: &Port, bridge: &str) -> Result<()> {
+    let cable: String = format!("t{}", port.id).chars().take(14).collect();
+    let mac = &port.mac;
+    inside.ip(&format!(
+        "link add eth{index} address {mac} mtu 1450 type veth peer name {cable} netns {SWITCH}"
+    ))?;
+    Namespace::of_somebody(SWITCH).ip(&format!("link set {cable} master {bridge} up"))?;
+    inside.ip(&format!("link set eth{index} up")).map(drop)
+}
+
+/// Addresses and a way to the router: the first port's is the default, and what
+/// has another port's address as its source goes by that one.
+fn address(inside: &Namespace, index: usize, port: &Port, network: &PlannedNetwork) -> Result<()> {
+    for address in &port.addresses {
+        let subnet = network
+            .subnets
+            .iter()
+            .find(|subnet| subnet.gateway.is_ipv4() == address.is_ipv4())
+            .with_context(|| format!("no subnet for {address}"))?;
+        let (_, length) = subnet.cidr.split_once('/').context("no prefix length")?;
+        // Nobody else can have it: no duplicate is to be looked for.
+        let quick = if address.is_ipv6() { "nodad" } else { "" };
+        inside.ip(&format!(
+            "address add {address}/{length} dev eth{index} {quick}"
+        ))?;
+        let gateway = subnet.gateway;
+        let family = family(address);
+        if index == 0 {
+            inside.ip(&format!("{family} route add default via {gateway}"))?;
+        } else {
+            let table = 100 + index;
+            inside.ip(&format!("{family} rule add from {address} lookup {table}"))?;
+            inside.ip(&format!(
+                "{family} route add default via {gateway} table {table}"
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn family(address: &IpAddr) -> &'static str {
+    if address.is_ipv4() { "-4" } else { "-6" }
+}
+
+/// A bridge's name; 15 characters at most.
+fn bridge(network_id: &str) -> String {
+    format!("b{network_id}").chars().take(14).collect()
+}
+
+/// Removes every namespace that is the cloud's, the routers' too.
+pub(super) fn remove(place: &Place) -> Result<()> {
+    let mut names = vec![SWITCH.to_owned()];
+    if let Ok(networks) = Networks::load(place) {
+        names.extend(networks.routers.values().map(|id| format!("qrouter-{id}")));
+    }
+    if let Ok(instances) = cloud::instances(place) {
+        names.extend(instances.keys().map(|name| guest(name).name().to_owned()));
+    }
+    for name in names {
+        namespace::remove(&name);
+    }
+    Ok(())
+}

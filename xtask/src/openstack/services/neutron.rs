@@ -1,0 +1,172 @@
+//! Neutron: its API, its RPC server, and the agents of a network node.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::super::place::Place;
+use super::super::service::{self, Ready, Service};
+use super::super::{addresses, python};
+use super::{mariadb, wsgi};
+use crate::process;
+
+pub(in super::super) const API: &str = "neutron-api";
+pub(in super::super) const RPC: &str = "neutron-rpc-server";
+pub(in super::super) const L3_AGENT: &str = "neutron-l3-agent";
+pub(in super::super) const METADATA_AGENT: &str = "neutron-metadata-agent";
+
+pub(in super::super) const CONFIGURATION: &str = "conf/neutron.conf";
+pub(in super::super) const METADATA_CONFIGURATION: &str = "conf/metadata_agent.ini";
+const L3_CONFIGURATION: &str = "conf/l3_agent.ini";
+
+/// Neutron's `state_path`, where the metadata agent's socket is.
+pub(in super::super) const STATE: &str = "neutron/state";
+
+pub(in super::super) fn configure(place: &Place) -> Result<()> {
+    place.write(CONFIGURATION, &configuration(place))?;
+    place.write(
+        L3_CONFIGURATION,
+        "[DEFAULT]\ninterface_driver = lab_interface.BridgeDriver\n",
+    )?;
+    let metadata = format!(
+        "[DEFAULT]\n\
+         nova_metadata_host = 127.0.0.1\n\
+         nova_metadata_port = {}\n\
+         metadata_proxy_shared_secret = {}\n\
+         metadata_workers = 1\n",
+        addresses::NOVA_METADATA,
+        addresses::SHARED_SECRET,
+    );
+    place.write(METADATA_CONFIGURATION, &metadata).map(drop)
+}
+
+fn configuration(place: &Place) -> String {
+    format!(
+        "[DEFAULT]\n\
+         host = {host}\n\
+         core_plugin = ml2\n\
+         service_plugins = router\n\
+         auth_strategy = keystone\n\
+         transport_url = {transport}\n\
+         state_path = {state}\n\
+         api_paste_config = {paste}\n\
+         rpc_workers = 1\n\
+         rpc_state_report_workers = 1\n\
+         dhcp_agent_notification = false\n\
+         notify_nova_on_port_status_changes = false\n\
+         notify_nova_on_port_data_changes = false\n\
+         [oslo_concurrency]\n\
+         lock_path = {state}/lock\n\
+         [database]\n\
+         connection = {database}\n\
+         [keystone_authtoken]\n\
+         www_authenticate_uri = {keystone}\n\
+         {credentials}\
+         service_token_roles_required = true\n\
+         [AGENT]\n\
+         root_helper = env PATH={path} PYTHONPATH={helpers} {mark}={root}\n\
+         [ml2]\n\
+         type_drivers = vxlan\n\
+         tenant_network_types = vxlan\n\
+         mechanism_drivers = openvswitch\n\
+         extension_drivers = port_security\n\
+         [ml2_type_vxlan]\n\
+         vni_ranges = 1:1000\n",
+        host = addresses::HOST,
+        transport = addresses::transport_url(),
+        state = place.text(STATE),
+        paste = place.text("venv/etc/neutron/api-paste.ini"),
+        database = mariadb::url(place, "neutron"),
+        keystone = addresses::keystone_url(),
+        credentials = credentials("neutron"),
+        path = service::path(place),
+        helpers = place.text("helpers"),
+        mark = service::MARK,
+        root = place.root().display(),
+    )
+}
+
+/// How a service proves to Keystone who it is.
+pub(super) fn credentials(user: &str) -> String {
+    format!(
+        "auth_type = password\n\
+         auth_url = {}\n\
+         username = {user}\n\
+         password = {}\n\
+         project_name = service\n\
+         user_domain_id = default\n\
+         project_domain_id = default\n\
+         region_name = {}\n",
+        addresses::keystone_url(),
+        addresses::SERVICE_PASSWORD,
+        addresses::REGION,
+    )
+}
+
+/// The tables.
+pub(in super::super) fn prepare(place: &Place) -> Result<()> {
+    place.once("neutron", || {
+        let mut command = python::program(place, "neutron-db-manage");
+        command.arg("--config-file").arg(place.path(CONFIGURATION));
+        process::read(command.args(["upgrade", "head"])).map(drop)
+    })
+}
+
+pub(in super::super) fn api(place: &Place) -> Service {
+    let file = place.path(CONFIGURATION);
+    wsgi::service(
+        place,
+        API,
+        "neutron.wsgi.api:application",
+        addresses::NEUTRON,
+        vec![("OS_NEUTRON_CONFIG_FILES", file.display().to_string())],
+        vec![file],
+    )
+}
+
+pub(in super::super) fn rpc_server(place: &Place) -> Service {
+    // The last of its queues; a call that comes earlier is lost, and an agent
+    // would wait a minute for the answer.
+    program(place, RPC, &[CONFIGURATION], Ready::Queue("q-l3-plugin"))
+}
+
+pub(in super::super) fn l3_agent(place: &Place) -> Service {
+    let mut service = program(
+        place,
+        L3_AGENT,
+        &[CONFIGURATION, L3_CONFIGURATION],
+        Ready::Running,
+    );
+    let helpers = place.path("helpers");
+    service.environment = vec![("PYTHONPATH", helpers.display().to_string())];
+    service.files.push(helpers.join("lab_interface.py"));
+    service
+}
+
+pub(in super::super) fn metadata_agent(place: &Place) -> Service {
+    program(
+        place,
+        METADATA_AGENT,
+        &[CONFIGURATION, METADATA_CONFIGURATION],
+        Ready::Socket(agent_socket(place)),
+    )
+}
+
+/// Where haproxy finds the metadata agent, whoever that is.
+pub(in super::super) fn agent_socket(place: &Place) -> PathBuf {
+    place.path(STATE).join("metadata_proxy")
+}
+
+fn program(place: &Place, name: &'static str, files: &[&str], ready: Ready) -> Service {
+    let mut command = vec![place.program(name)];
+    for file in files {
+        command.extend(["--config-file".to_owned(), place.text(file)]);
+    }
+    Service {
+        name,
+        command,
+        environment: Vec::new(),
+        files: files.iter().map(|file| place.path(file)).collect(),
+        ready,
+    }
+}
