@@ -23,7 +23,6 @@ mod tests;
 mod whole;
 mod within;
 
-use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::{Request, Response};
@@ -42,7 +41,6 @@ use answers::Answers;
 use exchange::Exchange;
 use question::Question;
 use request::Asked;
-use within::within;
 
 /// A client of one nova-api-metadata. Clones share connections.
 #[derive(Clone)]
@@ -91,10 +89,10 @@ impl Nova {
             method,
             target: &target,
         };
-        let deadline = self.exchange.deadline;
-        let answer = within(deadline, pin!(self.exchange.ask(asked, body))).await;
-        answer
-            .unwrap_or(Err(NovaError::Deadline(deadline)))
-            .map_err(Arc::new)
+        let answer = self.exchange.ask(asked, body, self.exchange.deadline).await;
+        let answer = answer.map_err(Arc::new)?;
+        let health = &self.exchange.health;
+        health.answered(target.path(), answer.status());
+        Ok(answer)
     }
 }

@@ -105,7 +105,9 @@ impl Answers {
                     return Ok(answer.into());
                 }
                 Some(Ok(Brought::Failure(error))) => return Err(error),
-                Some(Ok(Brought::TooMuch)) => return self.fetch_alone(question, left).await,
+                Some(Ok(Brought::TooMuch)) => {
+                    return self.ask(question, left).await.map_err(Arc::new);
+                }
                 // The guest hung up for whom it was fetched.
                 Some(Err(_)) if started.elapsed() < deadline => {}
                 Some(Err(_)) | None => return Err(Arc::new(NovaError::Deadline(deadline))),
@@ -114,9 +116,7 @@ impl Answers {
     }
 
     async fn fetch(&self, question: &Question, duty: Duty, limit: Duration) -> Outcome {
-        let late = NovaError::Deadline(self.exchange.deadline);
-        let read = within(limit, pin!(self.read(question))).await;
-        match read.unwrap_or(Err(late)) {
+        match self.read(question, limit).await {
             Ok(Read::Whole(answer)) => {
                 self.documents.learn(question, &answer, Instant::now());
                 duty.done(|| Brought::Answer(answer.clone()));
@@ -135,26 +135,30 @@ impl Answers {
         }
     }
 
-    async fn read(&self, question: &Question) -> Result<Read, NovaError> {
-        let answer = self.ask(question).await?;
-        let read = whole::read(answer).await.map_err(NovaError::BrokenOff);
-        read.inspect_err(|error| self.exchange.health.failed(error))
+    async fn read(&self, question: &Question, limit: Duration) -> Result<Read, NovaError> {
+        let started = Instant::now();
+        let answer = self.ask(question, limit).await?;
+        let left = limit.saturating_sub(started.elapsed());
+        let read = match within(left, pin!(whole::read(answer))).await {
+            Some(read) => read.map_err(NovaError::BrokenOff),
+            None => Err(NovaError::Deadline(self.exchange.deadline)),
+        };
+        let health = &self.exchange.health;
+        match &read {
+            Ok(answer) => health.answered(question.page.target.path(), answer.status()),
+            Err(error) => health.failed(error),
+        }
+        read
     }
 
-    async fn fetch_alone(&self, question: &Question, limit: Duration) -> Outcome {
-        let late = NovaError::Deadline(self.exchange.deadline);
-        let answer = within(limit, pin!(self.ask(question))).await;
-        answer.unwrap_or(Err(late)).map_err(Arc::new)
-    }
-
-    async fn ask(&self, question: &Question) -> Result<Response<Body>, NovaError> {
+    async fn ask(&self, question: &Question, limit: Duration) -> Result<Response<Body>, NovaError> {
         let asked = Asked {
             instance: &question.instance,
             address: question.page.address,
             method: &Method::GET,
             target: &question.page.target,
         };
-        self.exchange.ask(asked, body::empty()).await
+        self.exchange.ask(asked, body::empty(), limit).await
     }
 
     fn stale(&self, question: &Question, document: &Document, reason: &str) -> Response<Body> {

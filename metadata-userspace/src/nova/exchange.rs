@@ -1,5 +1,6 @@
 //! One request to Nova and its answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::hang::Hang;
 use super::health::Health;
 use super::length;
 use super::request::{Asked, RequestMaker};
+use super::within::within;
 use crate::body::request::RequestFault;
 use crate::body::{self, Body};
 use crate::config::NovaConfig;
@@ -53,18 +55,23 @@ impl Exchange {
         })
     }
 
-    /// Until the head of the answer is there; its body comes while it is read.
+    /// Until the head of the answer is there, `limit` at most; its body comes
+    /// while it is read. How Nova is doing is the caller's to tell then.
     pub(super) async fn ask(
         &self,
         asked: Asked<'_>,
         body: Body,
+        limit: Duration,
     ) -> Result<Response<Body>, NovaError> {
         let started = Instant::now();
-        let wait = self.hang.wait(&self.health);
-        let answer = self.send(asked, body).await;
+        let answer = match body.is_end_stream() {
+            true => self.watched(asked, limit).await,
+            // A guest that sends its body slowly says nothing about Nova.
+            false => within(limit, pin!(self.send(asked, body))).await,
+        };
+        let answer = answer.unwrap_or(Err(NovaError::Deadline(self.deadline)));
         let answer = answer.inspect_err(|error| self.health.failed(error))?;
-        wait.answered();
-        self.health.answered(asked.target.path(), answer.status());
+        self.hang.answered();
         self.metrics.requests.count(answer.status());
         self.metrics
             .latency
@@ -79,6 +86,25 @@ impl Exchange {
             );
         }
         Ok(answer)
+    }
+
+    /// A request without a body, by whose waiting a hang is noticed.
+    async fn watched(
+        &self,
+        asked: Asked<'_>,
+        limit: Duration,
+    ) -> Option<Result<Response<Body>, NovaError>> {
+        let wait = self.hang.wait();
+        let mut answer = pin!(self.send(asked, body::empty()));
+        let sign = self.hang.sign.min(limit);
+        let early = within(sign, answer.as_mut()).await;
+        if early.is_some() {
+            return early;
+        }
+        if wait.is_in_vain() {
+            self.health.hangs(sign);
+        }
+        within(limit.saturating_sub(sign), answer).await
     }
 
     async fn send(&self, asked: Asked<'_>, body: Body) -> Result<Response<Body>, NovaError> {

@@ -6,20 +6,20 @@
 //! at a time goes on asking; any answer ends that state.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::health::Health;
-
-/// A request that waited for this in vain is a sign; half of cloud-init's
-/// time-out for a document, 10 s.
+/// Nothing answered for so long, while a request waits, is a sign; it is half of
+/// cloud-init's time-out for a document, 10 s.
 const SIGN: Duration = Duration::from_secs(5);
 
 /// Whether Nova hangs.
 #[derive(Debug)]
 pub(super) struct Hang {
-    sign: Duration,
+    pub(super) sign: Duration,
     hangs: AtomicBool,
+    /// How many there were, to see whether there are any.
+    answers: AtomicUsize,
     probing: Arc<AtomicBool>,
 }
 
@@ -29,6 +29,7 @@ impl Hang {
         Self {
             sign: SIGN.min(deadline / 2),
             hangs: AtomicBool::new(false),
+            answers: AtomicUsize::new(0),
             probing: Arc::default(),
         }
     }
@@ -38,11 +39,18 @@ impl Hang {
     }
 
     /// To hold while Nova is waited for.
-    pub(super) fn wait<'a>(&'a self, health: &'a Health) -> Wait<'a> {
+    pub(super) fn wait(&self) -> Wait<'_> {
         Wait {
             hang: self,
-            health,
             since: Instant::now(),
+            answers: self.answers.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        if self.is_on() {
+            self.hangs.store(false, Ordering::Relaxed);
         }
     }
 
@@ -53,31 +61,23 @@ impl Hang {
     }
 }
 
-/// Dropped without an answer, after long enough, it is a sign of a hang: the
-/// deadline ended it, or the guest gave up.
+/// A request that waits for its answer.
 pub(super) struct Wait<'a> {
     hang: &'a Hang,
-    health: &'a Health,
     since: Instant,
+    answers: usize,
 }
 
 impl Wait<'_> {
-    pub(super) fn answered(self) {
-        // Every answer comes by here, so the common case writes nothing.
-        if self.hang.is_on() {
-            self.hang.hangs.store(false, Ordering::Relaxed);
-        }
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        let waited = self.since.elapsed();
-        if waited >= self.hang.sign {
+    /// Whether Nova answered nobody while this waited, for long enough: one slow
+    /// document is no hang.
+    pub(super) fn is_in_vain(&self) -> bool {
+        let in_vain = self.since.elapsed() >= self.hang.sign
+            && self.hang.answers.load(Ordering::Relaxed) == self.answers;
+        if in_vain {
             self.hang.hangs.store(true, Ordering::Relaxed);
-            self.health.hangs(waited);
         }
+        in_vain
     }
 }
 
@@ -93,20 +93,27 @@ impl Drop for Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dependencies::Dependencies;
+
+    fn wait_long(hang: &Hang, meanwhile: impl FnOnce()) -> bool {
+        let wait = hang.wait();
+        assert!(!wait.is_in_vain(), "it has just begun");
+        std::thread::sleep(Duration::from_millis(11));
+        meanwhile();
+        wait.is_in_vain() && hang.is_on()
+    }
 
     #[test]
-    fn waiting_long_in_vain_is_a_sign_and_any_answer_ends_it() {
-        let health = Health::new(Dependencies::default().dependency("nova"));
+    fn silence_is_a_sign_and_any_answer_ends_it() {
         let hang = Hang::new(Duration::from_millis(20));
-        drop(hang.wait(&health));
-        assert!(!hang.is_on(), "a quick failure is no hang");
-        let wait = hang.wait(&health);
-        std::thread::sleep(Duration::from_millis(11));
-        drop(wait);
-        assert!(hang.is_on());
-        hang.wait(&health).answered();
+        assert!(wait_long(&hang, || {}));
+        hang.answered();
         assert!(!hang.is_on());
+    }
+
+    #[test]
+    fn one_slow_document_among_others_is_none() {
+        let hang = Hang::new(Duration::from_millis(20));
+        assert!(!wait_long(&hang, || hang.answered()));
     }
 
     #[test]

@@ -26,6 +26,15 @@ pub(super) enum Read {
     Longer(Response<Body>),
 }
 
+impl Read {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Whole(answer) => answer.status,
+            Self::Longer(answer) => answer.status(),
+        }
+    }
+}
+
 /// Waits for the last byte, or for more bytes than an answer may have.
 pub(super) async fn read(answer: Response<Body>) -> Result<Read, BodyError> {
     let (head, body) = answer.into_parts();
