@@ -4,6 +4,7 @@ mod load;
 mod machine;
 mod memory;
 mod nginx;
+mod openstack;
 mod path;
 mod report;
 mod rounds;
@@ -59,6 +60,9 @@ enum Selection {
     Path,
     /// One router and many
     Memory,
+    /// Real Neutron and metadatad, the same cloud behind both; only when asked
+    /// for, because it brings that cloud up
+    Openstack,
 }
 
 /// Builds, becomes root, measures, prints and writes down.
@@ -67,10 +71,10 @@ enum Selection {
 /// When something cannot be installed, built or run, or a contender fails a
 /// request: then nothing is compared.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let parts = [Selection::Steering, Selection::Path, Selection::Memory]
-        .into_iter()
-        .filter(|part| arguments.only.is_none_or(|only| only == *part))
-        .collect::<Vec<_>>();
+    let parts = match arguments.only {
+        Some(only) => vec![only],
+        None => vec![Selection::Steering, Selection::Path, Selection::Memory],
+    };
     let mut progress = Progress::new(parts.len() + 2);
     let binary = build(arguments, &mut progress)?;
     privilege::become_root(&arguments.as_root())?;
@@ -177,6 +181,10 @@ impl Session {
             Selection::Path => {
                 progress.step("comparing whole paths");
                 self.keep("path", &path::run(binary, self.plan)?)
+            }
+            Selection::Openstack => {
+                progress.step("comparing Neutron and metadatad on one cloud");
+                self.keep("openstack", &openstack::run(binary, self.plan)?)
             }
             Selection::Memory => {
                 progress.step("comparing what many routers cost");

@@ -9,6 +9,7 @@ mod place;
 mod python;
 mod record;
 mod rest;
+mod running;
 mod service;
 mod services;
 mod stopping;
@@ -19,6 +20,8 @@ use anyhow::Result;
 
 use self::place::Place;
 use crate::privilege;
+
+pub(crate) use self::running::RunningCloud;
 
 /// Options of `cargo xtask openstack`.
 #[derive(Clone, Debug, clap::Args)]

@@ -18,6 +18,8 @@ pub(super) struct Workload {
     pub(super) connections: usize,
     /// Else a connection per request.
     pub(super) keep_alive: bool,
+    /// Whether failed requests are counted, and not taken for the end.
+    pub(super) may_fail: bool,
 }
 
 impl Workload {
@@ -112,14 +114,27 @@ impl Generator {
         let summary = text.lines().find(|line| line.starts_with('{'));
         let summary = summary.with_context(|| format!("wrk printed no summary: {text}"))?;
         let load: Load = serde_json::from_str(summary)?;
-        load.check()?;
+        if !workload.may_fail {
+            load.check()?;
+        }
         Ok(load)
     }
 }
 
 impl Load {
+    /// Successful requests a second.
     pub(super) fn rate(&self) -> f64 {
-        self.requests / self.seconds
+        (self.requests - self.failed()) / self.seconds
+    }
+
+    /// The share of requests that failed, from 0 to 1.
+    pub(super) fn failed_share(&self) -> f64 {
+        self.failed() / self.requests.max(1.0)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    fn failed(&self) -> f64 {
+        (self.errors.status + self.errors.timeout) as f64
     }
 
     fn check(&self) -> Result<()> {

@@ -59,6 +59,7 @@ pub(super) fn run(binary: &Path, plan: Plan) -> Result<Part> {
             let workload = Workload {
                 connections,
                 keep_alive,
+                may_fail: false,
             };
             part.add(rounds::compare(&contenders, workload, plan)?);
         }

@@ -35,7 +35,10 @@ pub(super) struct Contender<'a> {
 /// One run of a contender; times in microseconds.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Sample {
+    /// Successful ones.
     pub(super) requests_per_second: f64,
+    /// Of all requests, from 0 to 1.
+    pub(super) failed_share: f64,
     pub(super) p50_us: f64,
     pub(super) p90_us: f64,
     pub(super) p99_us: f64,
@@ -146,6 +149,7 @@ impl Times {
         };
         Sample {
             requests_per_second: load.rate(),
+            failed_share: load.failed_share(),
             p50_us: load.p50_us,
             p90_us: load.p90_us,
             p99_us: load.p99_us,

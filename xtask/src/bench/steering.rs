@@ -63,6 +63,7 @@ pub(super) fn run(binary: &Path, plan: Plan) -> Result<Part> {
         let workload = Workload {
             connections: CONNECTIONS,
             keep_alive,
+            may_fail: false,
         };
         part.add(rounds::compare(&contenders, workload, plan)?);
     }

@@ -49,6 +49,10 @@ fn write_series(f: &mut Formatter<'_>, series: &Series) -> Result {
         let used = series.median(|sample| sample.process_us.get(process).copied().unwrap_or(0.0));
         write!(f, ", {process} {used:.1}")?;
     }
+    let failed = series.median(|sample| sample.failed_share);
+    if failed > 0.0 {
+        write!(f, "; {:.1} % of its requests failed", failed * 100.0)?;
+    }
     writeln!(f)
 }
 

@@ -61,6 +61,17 @@ impl Guest {
         })
     }
 
+    /// A guest that somebody else made and keeps.
+    #[must_use]
+    pub fn of_somebody(namespace: Namespace, address: Ipv4Addr, mac: &str) -> Self {
+        Self {
+            address,
+            mac: mac.to_owned(),
+            router_interface: String::new(),
+            namespace,
+        }
+    }
+
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
         &self.namespace

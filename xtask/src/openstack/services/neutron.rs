@@ -28,16 +28,19 @@ pub(in super::super) fn configure(place: &Place) -> Result<()> {
         L3_CONFIGURATION,
         "[DEFAULT]\ninterface_driver = lab_interface.BridgeDriver\n",
     )?;
-    let metadata = format!(
+    let metadata = metadata_configuration(addresses::NOVA_METADATA);
+    place.write(METADATA_CONFIGURATION, &metadata).map(drop)
+}
+
+fn metadata_configuration(nova_port: u16) -> String {
+    format!(
         "[DEFAULT]\n\
          nova_metadata_host = 127.0.0.1\n\
-         nova_metadata_port = {}\n\
+         nova_metadata_port = {nova_port}\n\
          metadata_proxy_shared_secret = {}\n\
          metadata_workers = 1\n",
-        addresses::NOVA_METADATA,
         addresses::SHARED_SECRET,
-    );
-    place.write(METADATA_CONFIGURATION, &metadata).map(drop)
+    )
 }
 
 fn configuration(place: &Place) -> String {
@@ -150,6 +153,18 @@ pub(in super::super) fn metadata_agent(place: &Place) -> Service {
         &[CONFIGURATION, METADATA_CONFIGURATION],
         Ready::Socket(agent_socket(place)),
     )
+}
+
+/// The same agent in front of another Nova.
+pub(in super::super) fn metadata_agent_with_nova_at(place: &Place, port: u16) -> Result<Service> {
+    let file = "conf/metadata_agent_other_nova.ini";
+    place.write(file, &metadata_configuration(port))?;
+    Ok(program(
+        place,
+        METADATA_AGENT,
+        &[CONFIGURATION, file],
+        Ready::Socket(agent_socket(place)),
+    ))
 }
 
 /// Where haproxy finds the metadata agent, whoever that is.
