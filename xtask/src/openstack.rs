@@ -12,6 +12,7 @@ mod rest;
 mod running;
 mod service;
 mod services;
+mod southbound;
 mod stopping;
 mod summary;
 mod up;

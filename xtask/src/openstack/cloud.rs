@@ -61,6 +61,8 @@ pub(super) fn instances(place: &Place) -> Result<BTreeMap<String, Instance>> {
 #[derive(Debug, Deserialize)]
 pub(super) struct PlannedNetwork {
     pub(super) name: String,
+    /// The address of OVN's metadata port.
+    pub(super) metadata: IpAddr,
     pub(super) subnets: Vec<PlannedSubnet>,
 }
 

@@ -1,16 +1,23 @@
 //! What stands for hypervisors and switches: a namespace with a bridge for each
 //! network, and a namespace for each instance with its ports' MACs and addresses.
 
+use std::fs;
 use std::net::IpAddr;
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::cloud::{self, Instance, Networks, PlannedNetwork, Port};
 use super::place::Place;
+use super::services::ovn;
 use crate::lab::namespace::{self, Namespace};
+use crate::lab::wait;
+use crate::process;
 
 /// The interface driver of the l3-agent, `lab_interface.py`, knows this name.
 const SWITCH: &str = "lab-switch";
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The namespace of an instance.
 pub(super) fn guest(instance: &str) -> Namespace {
@@ -112,6 +119,39 @@ fn family(address: &IpAddr) -> &'static str {
     if address.is_ipv4() { "-4" } else { "-6" }
 }
 
+/// Connects the namespaces that OVN's metadata agent makes, where Open vSwitch
+/// would have done so. It looks for its cables until the proxies run.
+pub(super) fn plug_ovn(place: &Place, networks: &Networks) -> Result<()> {
+    let ids = networks.networks.values();
+    wait::until("OVN's metadata agent starts its proxies", LIMIT, || {
+        Ok(ids
+            .clone()
+            .all(|id| ovn::proxy_pid_file(place, id).exists()))
+    })?;
+    let switch = Namespace::of_somebody(SWITCH);
+    for id in ids {
+        let cable: String = format!("tap{id}").chars().take(13).chain(['0']).collect();
+        if switch.ip(&format!("link show {cable}")).is_err() {
+            ip(&format!("link set {cable} netns {SWITCH}"))?;
+            switch.ip(&format!("link set {cable} master {} up", bridge(id)))?;
+        }
+    }
+    Ok(())
+}
+
+fn ip(line: &str) -> Result<String> {
+    process::read(Command::new("ip").args(line.split(' ')))
+}
+
+/// Removes what OVN's metadata agent made in earlier runs.
+pub(super) fn remove_ovn(place: &Place, networks: &Networks) {
+    for id in networks.networks.values() {
+        namespace::remove(&format!("ovnmeta-{id}"));
+        // A file that is not there needs no removal.
+        let _ = fs::remove_file(ovn::proxy_pid_file(place, id));
+    }
+}
+
 /// A bridge's name; 15 characters at most.
 fn bridge(network_id: &str) -> String {
     format!("b{network_id}").chars().take(14).collect()
@@ -122,6 +162,7 @@ pub(super) fn remove(place: &Place) -> Result<()> {
     let mut names = vec![SWITCH.to_owned()];
     if let Ok(networks) = Networks::load(place) {
         names.extend(networks.routers.values().map(|id| format!("qrouter-{id}")));
+        remove_ovn(place, &networks);
     }
     if let Ok(instances) = cloud::instances(place) {
         names.extend(instances.keys().map(|name| guest(name).name().to_owned()));

@@ -9,7 +9,7 @@ pub(super) mod rabbitmq;
 mod wsgi;
 
 /// In the order in which they start; they end in the opposite one.
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 12] = [
     mariadb::NAME,
     rabbitmq::EPMD,
     rabbitmq::NAME,
@@ -21,6 +21,7 @@ pub(super) const NAMES: [&str; 11] = [
     nova::NAME,
     neutron::L3_AGENT,
     neutron::METADATA_AGENT,
+    ovn::METADATA_AGENT,
 ];
 
 /// How many of them the others need until their own end.

@@ -1,5 +1,6 @@
 //! What runs, what it says, and how to use it.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -57,14 +58,16 @@ fn address(place: &Place, name: &str) -> String {
         ovn::SOUTHBOUND => addresses::OVN_SOUTHBOUND,
         mariadb::NAME => return "run/mariadb.sock".to_owned(),
         ovn::SWITCH => return format!("run/{name}.sock"),
-        neutron::METADATA_AGENT => {
-            let socket = neutron::agent_socket(place);
-            let shown = socket.strip_prefix(place.root()).unwrap_or(&socket);
-            return shown.display().to_string();
-        }
+        neutron::METADATA_AGENT => return shown(place, &neutron::agent_socket(place)),
+        ovn::METADATA_AGENT => return shown(place, &ovn::agent_socket(place)),
         _ => return String::new(),
     };
     format!("127.0.0.1:{port}")
+}
+
+fn shown(place: &Place, path: &Path) -> String {
+    let shown = path.strip_prefix(place.root()).unwrap_or(path);
+    shown.display().to_string()
 }
 
 /// The version of the package that a service comes from.

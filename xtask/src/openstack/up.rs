@@ -10,7 +10,7 @@ use super::cloud::Networks;
 use super::place::Place;
 use super::record::Record;
 use super::services::{NAMES, keystone, mariadb, neutron, nova, ovn, rabbitmq};
-use super::{addresses, fabric, python, summary};
+use super::{addresses, fabric, python, southbound, summary};
 use crate::lab::wait;
 use crate::packages;
 use crate::progress::Progress;
@@ -23,7 +23,7 @@ pub(super) fn run(place: &Place) -> Result<()> {
 
 /// Brings up what is not.
 pub(super) fn ensure(place: &Place) -> Result<()> {
-    let mut progress = Progress::new(9);
+    let mut progress = Progress::new(10);
     progress.step("looking for the Debian packages that are needed");
     packages::install(packages::OPENSTACK)?;
     place.make()?;
@@ -44,6 +44,8 @@ pub(super) fn ensure(place: &Place) -> Result<()> {
     progress.step("making ports and instances");
     place.once("instances", || make_instances(place))?;
     fabric::make_guests(place)?;
+    progress.step("making the same networks in OVN, and starting its agent");
+    start_ovn(place)?;
     progress.step("waiting for the guests' metadata");
     wait_answer()
 }
@@ -122,6 +124,19 @@ fn make_instances(place: &Place) -> Result<()> {
     report_switch(place)?;
     python::helper(place, "ports", &[])?;
     python::helper(place, "instances", &[&place.text(nova::CONFIGURATION)]).map(drop)
+}
+
+/// Its namespaces are remade with it: it expects their cables where it left them.
+fn start_ovn(place: &Place) -> Result<()> {
+    place.once("southbound", || southbound::fill(place))?;
+    let networks = Networks::load(place)?;
+    let runs = Record::load(place, ovn::METADATA_AGENT).is_some_and(|record| record.is_alive());
+    if !runs {
+        fabric::remove_ovn(place, &networks);
+    }
+    ovn::configure(place)?;
+    ovn::metadata_agent(place).ensure(place)?;
+    fabric::plug_ovn(place, &networks)
 }
 
 fn report_switch(place: &Place) -> Result<()> {

@@ -172,7 +172,8 @@ pub(in super::super) fn agent_socket(place: &Place) -> PathBuf {
     place.path(STATE).join("metadata_proxy")
 }
 
-fn program(place: &Place, name: &'static str, files: &[&str], ready: Ready) -> Service {
+/// An agent with its configuration files.
+pub(super) fn program(place: &Place, name: &'static str, files: &[&str], ready: Ready) -> Service {
     let mut command = vec![place.program(name)];
     for file in files {
         command.extend(["--config-file".to_owned(), place.text(file)]);
