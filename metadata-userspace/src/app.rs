@@ -40,7 +40,11 @@ pub fn main(command: Command) -> anyhow::Result<ExitCode> {
             on_this_thread(status::run(&load(config, None)?.admin.socket, json))?;
         }
         Command::Unload { config } => on_this_thread(unload::run(&load(config, None)?))?,
-        Command::Check { options: true, .. } => check::print_options(),
+        Command::Check {
+            options: true,
+            json,
+            ..
+        } => check::print_options(json)?,
         Command::Check {
             config: ConfigArgs(from),
             json,

@@ -34,7 +34,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
         /// Print the table of all options instead, with defaults and values
-        #[arg(long, conflicts_with = "json")]
+        #[arg(long)]
         options: bool,
     },
     /// Show what the running daemon serves: namespaces, programs, requests, verdicts

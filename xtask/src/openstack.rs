@@ -10,6 +10,7 @@ mod python;
 mod record;
 mod rest;
 mod running;
+mod samples;
 mod service;
 mod services;
 mod southbound;
@@ -20,7 +21,7 @@ mod up;
 use anyhow::Result;
 
 use self::place::Place;
-use crate::privilege;
+use crate::{build, privilege};
 
 pub(crate) use self::running::RunningCloud;
 
@@ -35,6 +36,12 @@ pub struct Arguments {
 enum Action {
     /// Install and start what is missing, and show it
     Up,
+    /// Compare our options with those of Neutron's packages
+    Samples {
+        /// Take target/release/metadatad as it is
+        #[arg(long)]
+        no_build: bool,
+    },
     /// End everything, and remove its namespaces
     Down {
         /// Remove the data, the configuration and the Python environment too
@@ -48,10 +55,15 @@ enum Action {
 /// # Errors
 /// When something cannot be installed, started, made or ended.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Action::Samples { no_build } = arguments.action {
+        // As whoever calls: what is built is to be theirs.
+        build::release_unless(no_build)?;
+    }
     privilege::become_root(&arguments.as_root())?;
     let place = Place::here();
     match arguments.action {
         Action::Up => up::run(&place),
+        Action::Samples { .. } => samples::run(&place, &build::release_unless(true)?),
         Action::Down { purge } => down::run(&place, purge),
     }
 }
@@ -62,6 +74,7 @@ impl Arguments {
         let mut arguments = vec!["openstack".to_owned()];
         arguments.extend(match self.action {
             Action::Up => vec!["up".to_owned()],
+            Action::Samples { .. } => vec!["samples".to_owned(), "--no-build".to_owned()],
             Action::Down { purge: false } => vec!["down".to_owned()],
             Action::Down { purge: true } => vec!["down".to_owned(), "--purge".to_owned()],
         });

@@ -21,6 +21,14 @@ pub fn run(sources: &ConfigSources, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints every option that is read, with its default and meaning.
-pub fn print_options() {
-    print!("{}", options::listing());
+pub fn print_options(json: bool) -> anyhow::Result<()> {
+    if json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&options::descriptions())?
+        );
+    } else {
+        print!("{}", options::listing());
+    }
+    Ok(())
 }

@@ -5,6 +5,8 @@ mod keystone;
 mod neutron;
 mod ours;
 
+use serde::Serialize;
+
 use super::option::{AnyOption, Spec};
 use super::oslo::DEFAULT_GROUP;
 use super::types::Integer;
@@ -80,6 +82,35 @@ pub fn markdown_table(group: &str) -> String {
         table.push_str(&row);
     }
     table
+}
+
+/// An option, for programs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Description {
+    pub group: &'static str,
+    pub name: &'static str,
+    /// Older names, each with its group.
+    pub deprecated: &'static [(&'static str, &'static str)],
+    pub default: &'static str,
+    /// A noun phrase.
+    pub allowed: String,
+    pub meaning: &'static str,
+}
+
+/// All options, in the order in which they are shown.
+pub fn descriptions() -> Vec<Description> {
+    let describe = |option: &'static dyn AnyOption| {
+        let spec = option.spec();
+        Description {
+            group: spec.group,
+            name: spec.name,
+            deprecated: spec.deprecated,
+            default: spec.default,
+            allowed: option.allowed(),
+            meaning: spec.doc.trim(),
+        }
+    };
+    all().map(describe).collect()
 }
 
 /// All options, a table for each group.
