@@ -78,6 +78,22 @@ impl Connector {
         })
     }
 
+    /// Over TLS, with any server that has a certificate of the configured
+    /// authorities: for protocols whose servers' certificates have other names.
+    pub fn tls_by_chain(
+        host: &str,
+        port: u16,
+        files: &TlsFiles,
+        options: &'static OptionNames,
+    ) -> Result<Self, TlsError> {
+        let config = tls::client_config_by_chain(files, options)?;
+        let name = tls::server_name(host, options)?;
+        Ok(Self {
+            tls: Some((TlsConnector::from(config), name)),
+            ..Self::plain(host, port, options)
+        })
+    }
+
     /// A connection for HTTP.
     pub async fn link(&self) -> Result<Link, ConnectError> {
         let stream = self.stream().await?;

@@ -1,5 +1,6 @@
 //! TLS towards upstreams, with certificates and keys from PEM files.
 
+mod chain;
 mod insecure;
 
 use std::error::Error;
@@ -123,6 +124,27 @@ pub fn client_config(
     } else {
         verifier(files.ca.as_deref(), options, &provider)?
     };
+    with_verifier(files, verifier, provider, options)
+}
+
+/// The same with any server whose certificate one of the configured authorities
+/// signed, whatever name it is for.
+pub(super) fn client_config_by_chain(
+    files: &TlsFiles,
+    options: &'static OptionNames,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = configured_roots(options.ca, files.ca.as_deref().unwrap_or_default())?;
+    let verifier = Arc::new(chain::AnyName::new(roots, &provider));
+    with_verifier(files, verifier, provider, options)
+}
+
+fn with_verifier(
+    files: &TlsFiles,
+    verifier: Arc<dyn ServerCertVerifier>,
+    provider: Arc<CryptoProvider>,
+    options: &'static OptionNames,
+) -> Result<Arc<ClientConfig>, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
