@@ -7,6 +7,8 @@ pub mod socket;
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
 
+pub use door::Proxies;
+
 use std::sync::Arc;
 
 use hyper::{Request, Response, StatusCode};

@@ -10,6 +10,7 @@ mod load;
 mod option;
 pub mod options;
 pub mod oslo;
+mod ovn;
 mod reader;
 mod types;
 mod unknown;
@@ -26,6 +27,7 @@ pub use keystone::{
 pub use load::ConfigSources;
 pub use option::{AnyOption, Spec};
 pub use oslo::ConfigSource;
+pub use ovn::{OvnConfig, OvnTls, OvsdbRemote};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,6 +47,8 @@ pub struct Config {
     pub agent: AgentConfig,
     /// `[neutron]`, for the resolver that uses it.
     pub keystone: Option<KeystoneConfig>,
+    /// With `[metadatad] resolver = ovn`.
+    pub ovn: Option<OvnConfig>,
     pub nova: NovaConfig,
     pub api: ApiConfig,
     pub admin: AdminConfig,

@@ -8,6 +8,7 @@ pub mod identifier;
 pub mod identify;
 pub mod inventory;
 pub mod neutron_rest;
+pub mod ovn;
 pub mod source;
 
 use std::future::Future;

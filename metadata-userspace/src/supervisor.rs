@@ -4,6 +4,7 @@
 //! It hands the sockets to a [worker](crate::worker) without any privilege and
 //! replaces one that dies. Connections wait in the sockets' backlog meanwhile.
 
+pub mod broker;
 pub mod control;
 pub mod listeners;
 pub mod orders;

@@ -1,6 +1,7 @@
 //! The unprivileged process: proxy, agent, embedded API and admin on the
 //! sockets that the [supervisor](crate::supervisor) hands over.
 
+pub mod connections;
 pub mod host_state;
 pub mod orders;
 mod ports;

@@ -4,14 +4,26 @@
 use std::net::IpAddr;
 
 use hyper::HeaderMap;
-use hyper::header::HeaderName;
+use hyper::header::{HeaderName, HeaderValue};
 use uuid::Uuid;
 
 use crate::identity::{Realm, Requester};
 
 const ROUTER: HeaderName = HeaderName::from_static("x-neutron-router-id");
 const NETWORK: HeaderName = HeaderName::from_static("x-neutron-network-id");
+const OVN_NETWORK: HeaderName = HeaderName::from_static("x-ovn-network-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Whose proxies speak: each kind writes headers of its own, and leaves those of
+/// the other kind to the guests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxies {
+    /// Those of l3-agents and dhcp-agents: `X-Neutron-Router-ID` and
+    /// `X-Neutron-Network-ID`, each set in the place of what the guest sent.
+    Neutron,
+    /// Those of OVN agents: `X-OVN-Network-ID`, added to what the guest sent.
+    Ovn,
+}
 
 /// Why nobody can be told from the headers. The proxy made a mistake, or
 /// someone else speaks to the socket.
@@ -21,6 +33,8 @@ pub(super) enum Unidentified {
     Both { network: String, router: String },
     #[error("Neither X-Neutron-Router-ID nor X-Neutron-Network-ID is defined.")]
     Neither,
+    #[error("X-OVN-Network-ID is not defined.")]
+    NoOvnNetwork,
     #[error("{0} is defined several times.")]
     Repeated(&'static str),
     #[error("{0} is not a UUID.")]
@@ -29,9 +43,12 @@ pub(super) enum Unidentified {
     NoAddress,
 }
 
-pub(super) fn requester(headers: &HeaderMap) -> Result<Requester, Unidentified> {
+pub(super) fn requester(headers: &HeaderMap, proxies: Proxies) -> Result<Requester, Unidentified> {
     Ok(Requester {
-        realm: realm(headers)?,
+        realm: match proxies {
+            Proxies::Neutron => realm(headers)?,
+            Proxies::Ovn => ovn_realm(headers)?,
+        },
         address: address(headers).ok_or(Unidentified::NoAddress)?,
         mac: None,
     })
@@ -48,6 +65,14 @@ fn realm(headers: &HeaderMap) -> Result<Realm, Unidentified> {
     }
 }
 
+/// The last line: the proxy adds its own after all that the guest sent (measured
+/// with haproxy 2.6), so a guest can never choose the network.
+fn ovn_realm(headers: &HeaderMap) -> Result<Realm, Unidentified> {
+    let last = headers.get_all(&OVN_NETWORK).iter().next_back();
+    let value = last.ok_or(Unidentified::NoOvnNetwork)?;
+    canonical(value, "X-OVN-Network-ID").map(Realm::Network)
+}
+
 /// One header, one UUID, in its canonical spelling.
 fn id(
     headers: &HeaderMap,
@@ -61,8 +86,12 @@ fn id(
     if values.next().is_some() {
         return Err(Unidentified::Repeated(spelt));
     }
+    canonical(value, spelt).map(Some)
+}
+
+fn canonical(value: &HeaderValue, spelt: &'static str) -> Result<String, Unidentified> {
     Uuid::try_parse_ascii(value.as_bytes())
-        .map(|id| Some(id.hyphenated().to_string()))
+        .map(|id| id.hyphenated().to_string())
         .map_err(|_| Unidentified::NoUuid(spelt))
 }
 
@@ -83,7 +112,6 @@ fn address(headers: &HeaderMap) -> Option<IpAddr> {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use hyper::header::HeaderValue;
 
     const ID: &str = "8f3a9a93-5a1c-4ce9-9266-e3048098412a";
     const OTHER: &str = "11111111-5a1c-4ce9-9266-e3048098412a";
@@ -97,7 +125,46 @@ mod tests {
     }
 
     fn from(lines: &[(&'static str, &str)]) -> Result<Requester, Unidentified> {
-        requester(&headers(lines))
+        requester(&headers(lines), Proxies::Neutron)
+    }
+
+    fn from_ovn(lines: &[(&'static str, &str)]) -> Result<Requester, Unidentified> {
+        requester(&headers(lines), Proxies::Ovn)
+    }
+
+    #[test]
+    fn the_last_network_is_the_one_that_ovns_proxy_added() {
+        let address = ("x-forwarded-for", "10.0.0.5");
+        let ovn = |id| ("x-ovn-network-id", id);
+        let network = Ok(Realm::Network(ID.into()));
+        for lines in [
+            vec![ovn(ID), address],
+            vec![ovn(OTHER), ovn("nonsense"), ovn(ID), address],
+            vec![
+                ("x-neutron-network-id", OTHER),
+                ("x-neutron-router-id", OTHER),
+                ovn(ID),
+                address,
+            ],
+        ] {
+            assert_eq!(from_ovn(&lines).map(|requester| requester.realm), network);
+        }
+        let list = format!("{OTHER}, {ID}");
+        for lines in [
+            vec![address, ("x-neutron-network-id", ID)],
+            vec![address, ovn(&list)],
+            vec![address, ovn(ID), ovn("")],
+        ] {
+            assert!(from_ovn(&lines).is_err(), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn neutrons_proxies_say_nothing_of_ovn() {
+        let lines = [("x-ovn-network-id", ID), ("x-forwarded-for", "10.0.0.5")];
+        assert_eq!(from(&lines), Err(Unidentified::Neither));
+        let router = [("x-neutron-router-id", ID), lines[0], lines[1]];
+        assert_eq!(from(&router).unwrap().realm, Realm::Router(ID.into()));
     }
 
     #[test]

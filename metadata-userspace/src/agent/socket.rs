@@ -17,7 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::door::{self, Unidentified};
+use super::door::{self, Proxies, Unidentified};
 use super::{Agent, Answer};
 use crate::accept::AcceptFaults;
 use crate::body::Body;
@@ -36,14 +36,19 @@ const LIMITS: BodyLimits = BodyLimits {
 
 /// Serves until `drain`; then lets requests in flight end. Drop the future to
 /// end at once: no task outlives it.
-pub async fn serve(listener: UnixListener, agent: Arc<Agent>, drain: CancellationToken) {
+pub async fn serve(
+    listener: UnixListener,
+    agent: Arc<Agent>,
+    proxies: Proxies,
+    drain: CancellationToken,
+) {
     let faults = AcceptFaults::default();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&agent), drain.clone()));
+                    connections.spawn(connection(stream, Arc::clone(&agent), proxies, drain.clone()));
                 }
                 Err(error) => faults.survive("metadata_proxy_socket", &error).await,
             },
@@ -55,14 +60,19 @@ pub async fn serve(listener: UnixListener, agent: Arc<Agent>, drain: Cancellatio
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(stream: UnixStream, agent: Arc<Agent>, drain: CancellationToken) {
+async fn connection(
+    stream: UnixStream,
+    agent: Arc<Agent>,
+    proxies: Proxies,
+    drain: CancellationToken,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .half_close(true)
         .serve_connection(
             TokioIo::new(stream),
-            service_fn(|request| exchange(&agent, request)),
+            service_fn(|request| exchange(&agent, proxies, request)),
         );
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -79,9 +89,10 @@ async fn connection(stream: UnixStream, agent: Arc<Agent>, drain: CancellationTo
 
 async fn exchange(
     agent: &Agent,
+    proxies: Proxies,
     request: Request<Incoming>,
 ) -> Result<Response<Recorded<Body, ()>>, Infallible> {
-    let requester = match door::requester(request.headers()) {
+    let requester = match door::requester(request.headers(), proxies) {
         Ok(requester) => Arc::new(requester),
         Err(error) => return Ok(refuse(agent, &request, &error)),
     };

@@ -9,6 +9,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::Proxies;
 use super::{Agent, socket};
 use crate::config::MacCheck;
 use crate::identity::Port;
@@ -38,7 +39,12 @@ async fn serve_checking(nova: &Scripted, resolver: Arc<Fixed>, mac_check: MacChe
     let agent = Agent::new(resolver, nova, mac_check, metrics.agent.clone());
     let listener = UnixListener::bind(&path).unwrap();
     let drain = CancellationToken::new();
-    let serving = tokio::spawn(socket::serve(listener, Arc::new(agent), drain.clone()));
+    let serving = tokio::spawn(socket::serve(
+        listener,
+        Arc::new(agent),
+        Proxies::Neutron,
+        drain.clone(),
+    ));
     Served {
         path,
         metrics,

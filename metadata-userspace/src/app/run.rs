@@ -17,6 +17,7 @@ use crate::namespaces::served::Settings;
 use crate::namespaces::watch::DirectoryWatch;
 use crate::nova;
 use crate::resolver::neutron_rest;
+use crate::resolver::ovn;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{Briefing, ListenerId};
 use crate::supervisor::worker_process::Command;
@@ -62,11 +63,16 @@ pub fn brief(config: Config) -> anyhow::Result<Briefing> {
         Some(keystone) => neutron_rest::read_tls(keystone)?,
         None => TlsFiles::default(),
     };
+    let ovn_tls = match &config.ovn {
+        Some(ovn) => ovn::read_tls(ovn)?,
+        None => TlsFiles::default(),
+    };
     Ok(Briefing {
         config,
         inventory,
         nova_tls,
         keystone_tls,
+        ovn_tls,
     })
 }
 

@@ -15,7 +15,7 @@ use super::types::Integer;
 use super::{
     AdminConfig, AgentConfig, ApiConfig, ClientIdentity, Config, DatapathConfig, IdentityConfig,
     NamespacesConfig, Note, NovaConfig, ProxyConfig, ProxyTimeouts, ProxyUpstream, ResolverKind,
-    WorkerConfig, unknown, unused,
+    WorkerConfig, ovn, unknown, unused,
 };
 
 /// More threads than this would wait for each other more than they serve.
@@ -89,6 +89,10 @@ impl Config {
             namespaces: NamespacesConfig {
                 netns_dir: reader.read(&table::NETNS_DIR),
                 globs: reader.read(&table::NAMESPACES),
+            },
+            ovn: match agent.resolver {
+                ResolverKind::Ovn => Some(ovn::read(reader)),
+                _ => None,
             },
             keystone: match agent.resolver {
                 ResolverKind::NeutronRest => keystone::keystone(reader),

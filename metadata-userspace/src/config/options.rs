@@ -4,6 +4,7 @@
 mod keystone;
 mod neutron;
 mod ours;
+mod ovn;
 
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use super::types::Integer;
 pub(super) use keystone::*;
 pub(super) use neutron::*;
 pub(super) use ours::*;
+pub(super) use ovn::*;
 
 /// The group of our own options.
 pub const OUR_GROUP: &str = "metadatad";
@@ -25,7 +27,7 @@ const SECONDS: Integer = Integer {
 };
 
 /// All tables, in the order in which they are shown.
-const TABLES: &[&[&dyn AnyOption]] = &[neutron::TABLE, keystone::TABLE, ours::TABLE];
+const TABLES: &[&[&dyn AnyOption]] = &[neutron::TABLE, keystone::TABLE, ovn::TABLE, ours::TABLE];
 
 macro_rules! options {
     ($(
@@ -171,6 +173,8 @@ mod tests {
                 "[cache]",
                 "[metadata_haproxy]",
                 "[neutron]",
+                "[ovn]",
+                "[ovs]",
                 "[metadatad]"
             ]
         );

@@ -2,6 +2,7 @@
 
 mod list;
 mod network;
+mod ovsdb;
 mod seconds;
 mod url;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use super::Secret;
 pub(super) use list::Choices;
 pub(super) use network::{HostAddress, Listen, Mark, Upstream};
+pub(super) use ovsdb::{OvsdbLocal, OvsdbRemotes};
 pub(super) use seconds::Seconds;
 pub(super) use url::Url;
 

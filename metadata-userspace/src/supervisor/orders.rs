@@ -1,5 +1,7 @@
 //! What supervisor and worker say to each other.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -41,15 +43,23 @@ pub enum Order {
     RealmChanged { realm: Realm },
     /// The answer to [`Report::AskHostState`]; the file holds a [`HostState`](crate::status::HostState).
     HostState,
+    /// The answer to [`Report::Connect`]: the connection comes along, or this is why
+    /// there is none.
+    Connected {
+        path: PathBuf,
+        problem: Option<String>,
+    },
     /// Finish what is under way, accept nothing more, exit.
     Drain,
 }
 
 /// From the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
     /// An operator wants to know how the host is doing.
     AskHostState,
+    /// A unix socket has to be connected to; the configuration names it.
+    Connect { path: PathBuf },
 }
 
 /// Everything the worker cannot read by itself, having no privilege.
@@ -60,4 +70,5 @@ pub struct Briefing {
     pub nova_tls: TlsFiles,
     /// For Keystone and Neutron's API.
     pub keystone_tls: TlsFiles,
+    pub ovn_tls: TlsFiles,
 }

@@ -8,6 +8,7 @@ use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::broker;
 use super::control::{Control, ControlError, to_memory_file};
 use super::listeners::{Listener, Listeners};
 use super::orders::{Briefing, ListenerId, Order, Report};
@@ -112,7 +113,10 @@ impl WorkerProcess {
         loop {
             let done = tokio::select! {
                 status = worker.child.wait() => return End::Died(status),
-                report = worker.control.receive::<Report>() => report.map(|(report, _)| self.heard(report)),
+                report = worker.control.receive::<Report>() => match report {
+                    Ok((report, _)) => self.heard(&worker.control, report).await,
+                    Err(error) => Err(error),
+                },
                 command = self.commands.recv() => match command {
                     Some(command) => self.pass_on(&worker.control, command).await,
                     None => return End::Dismissed,
@@ -133,10 +137,19 @@ impl WorkerProcess {
         Ok(())
     }
 
-    fn heard(&self, report: Report) {
+    async fn heard(&self, control: &Control, report: Report) -> Result<(), ControlError> {
         match report {
             Report::AskHostState => {
                 let _ = self.events.send(Event::AskHostState);
+                Ok(())
+            }
+            Report::Connect { path } => {
+                let connected = broker::connect(&path, &self.briefing.config);
+                let problem = connected.as_ref().err().map(ToString::to_string);
+                let socket = connected.as_ref().ok().map(AsFd::as_fd);
+                control
+                    .send(&Order::Connected { path, problem }, socket)
+                    .await
             }
         }
     }

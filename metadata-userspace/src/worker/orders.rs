@@ -16,13 +16,14 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
     start_logging(&briefing.config);
     let mut worker = Worker::new(briefing)?;
     loop {
-        let desk = worker.desk.clone();
+        let (desk, connections) = (worker.desk.clone(), worker.connections.clone());
         tokio::select! {
             order = control.receive::<Order>() => match order {
                 Ok((Order::Drain, _)) | Err(ControlError::Closed) => break,
                 Ok((order, file)) => worker.obey(order, file)?,
                 Err(error) => return Err(error.into()),
             },
+            path = connections.asked() => control.send(&Report::Connect { path }, None).await?,
             () = desk.asked() => control.send(&Report::AskHostState, None).await?,
         }
     }

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connections::ConnectionDesk;
 use super::serve::WorkerError;
 use crate::config::{Config, KeystoneConfig, ResolverKind};
 use crate::dependencies::Dependencies;
@@ -15,12 +16,15 @@ use crate::resolver::directory::Directory;
 use crate::resolver::identifier::Ports;
 use crate::resolver::inventory::InventoryPorts;
 use crate::resolver::neutron_rest::NeutronRest;
+use crate::resolver::ovn::{self, ovsdb::UnixSockets};
 use crate::upstream::TlsFiles;
 
 /// What resolvers are made of, beside the configuration.
 pub(super) struct Means<'a> {
     pub(super) inventory: &'a Arc<ArcSwap<Inventory>>,
     pub(super) keystone_tls: TlsFiles,
+    pub(super) ovn_tls: TlsFiles,
+    pub(super) connections: &'a ConnectionDesk,
     pub(super) dependencies: &'a Dependencies,
     pub(super) tasks: &'a TaskTracker,
     pub(super) drain: &'a CancellationToken,
@@ -28,6 +32,15 @@ pub(super) struct Means<'a> {
 
 /// Needs a tokio runtime, on which Neutron is asked.
 pub(super) fn ports(config: &Config, means: Means<'_>) -> Result<Arc<dyn Ports>, WorkerError> {
+    if let Some(ovn) = &config.ovn {
+        let sockets: Arc<dyn UnixSockets> = Arc::new(means.connections.clone());
+        return Ok(ovn::start(
+            ovn,
+            &means.ovn_tls,
+            &sockets,
+            means.dependencies,
+        ));
+    }
     match (config.agent.resolver, &config.keystone) {
         (ResolverKind::Inventory, _) => Ok(Arc::new(InventoryPorts::new(means.inventory.clone()))),
         (ResolverKind::NeutronRest, Some(keystone)) => {

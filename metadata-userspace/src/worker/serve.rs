@@ -11,12 +11,13 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connections::ConnectionDesk;
 use super::host_state::HostStateDesk;
 use super::ports::{Means, ports};
 use super::threads::Threads;
 use crate::admin::collector::HostCollector;
 use crate::admin::server::{self as admin_server, Admin, Door};
-use crate::agent::{self, Agent};
+use crate::agent::{self, Agent, Proxies};
 use crate::api::{self, Api, PasswordStore};
 use crate::config::{Config, ProxyUpstream, ResolverKind};
 use crate::inventory::Inventory;
@@ -50,6 +51,8 @@ pub enum WorkerError {
 /// All that is served, and by what.
 pub struct Worker {
     pub desk: HostStateDesk,
+    pub connections: ConnectionDesk,
+    proxies: Proxies,
     inventory: Arc<ArcSwap<Inventory>>,
     ports: Arc<dyn Ports>,
     proxy: Arc<Proxy>,
@@ -71,7 +74,9 @@ impl Worker {
             inventory,
             nova_tls,
             keystone_tls,
+            ovn_tls,
         } = briefing;
+        let connections = ConnectionDesk::default();
         let (desk, host) = (HostStateDesk::default(), HostCollector::default());
         let mut metrics = Metrics::new();
         metrics.collect(Box::new(host.clone()));
@@ -87,6 +92,8 @@ impl Worker {
         let means = Means {
             inventory: &inventory,
             keystone_tls,
+            ovn_tls,
+            connections: &connections,
             dependencies: &metrics.dependencies,
             tasks: &tasks,
             drain: &drain,
@@ -112,6 +119,8 @@ impl Worker {
             inventory,
             ports,
             desk,
+            connections,
+            proxies: proxies(&config),
             threads: Threads::start(config.worker.threads)?,
             serving: HashMap::new(),
             tasks,
@@ -132,6 +141,13 @@ impl Worker {
             }
             Order::Inventory => self.inventory.store(Arc::new(from_memory_file(file)?)),
             Order::RealmChanged { realm } => self.ports.distrust(&realm),
+            Order::Connected { path, problem } => {
+                let answer = match (file, problem) {
+                    (Some(socket), _) => Ok(socket),
+                    (None, problem) => Err(io::Error::other(problem.unwrap_or_default())),
+                };
+                self.connections.answer(&path, answer);
+            }
             Order::HostState => self.desk.answer(&from_memory_file(file)?),
             Order::Start | Order::Drain => {}
         }
@@ -161,8 +177,9 @@ impl Worker {
             }
             ListenerRole::Agent => self.on_each_thread(socket, |socket| {
                 let (agent, drain) = (self.agent.clone(), self.drain.clone());
+                let proxies = self.proxies;
                 async move {
-                    agent::socket::serve(unix(socket)?, agent, drain).await;
+                    agent::socket::serve(unix(socket)?, agent, proxies, drain).await;
                     Ok(())
                 }
             }),
@@ -203,6 +220,14 @@ impl Worker {
     fn here(&self, door: Door) -> io::Result<Vec<AbortHandle>> {
         let serving = admin_server::serve(door, self.admin.clone(), self.drain.clone());
         Ok(vec![self.tasks.spawn(serving).abort_handle()])
+    }
+}
+
+/// Who stands before the agent's unix socket, as the choice of the resolver tells.
+fn proxies(config: &Config) -> Proxies {
+    match config.agent.resolver {
+        ResolverKind::Ovn => Proxies::Ovn,
+        _ => Proxies::Neutron,
     }
 }
 
