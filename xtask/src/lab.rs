@@ -10,6 +10,7 @@ pub mod http;
 pub mod inventory;
 pub mod namespace;
 pub mod network;
+pub mod ovsdb;
 pub mod proc;
 pub mod router;
 pub mod site;

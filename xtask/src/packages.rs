@@ -38,6 +38,13 @@ pub const TESTS: &[Package] = &[
         "haproxy",
         "is Neutron's proxy, tested in front of our agent",
     ),
+    package("ovn-common", "has ovn-sbctl, OVN's own client"),
+    package("ovn-central", "has the schema of OVN's southbound database"),
+    package("openvswitch-common", "has ovsdb-server and its tools"),
+    package(
+        "openvswitch-switch",
+        "has the schema of Open vSwitch's database",
+    ),
     package("ethtool", "switches segmentation offload off"),
     package("iputils-ping", "shows that other traffic passes"),
     package("python3", "runs cloud-init"),

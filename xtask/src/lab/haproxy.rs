@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,6 +12,15 @@ use tempfile::TempDir;
 use super::router::{PROXY_PORT, Router};
 use super::{daemon, proc, wait};
 use crate::process;
+
+/// What differs between Neutron's haproxies.
+struct Listener<'a> {
+    /// UUID of the router or network.
+    id: &'a str,
+    bind: &'a str,
+    /// The rules, but for the first one's `http-request`.
+    headers: &'a str,
+}
 
 /// A haproxy in a router's namespace; ended on drop.
 #[derive(Debug)]
@@ -25,11 +35,41 @@ impl Haproxy {
     /// # Errors
     /// When haproxy refuses the configuration or writes no pid file.
     pub fn start(router: &Router, agent_socket: &Path) -> Result<Self> {
+        let listener = Listener {
+            id: router.id(),
+            bind: &format!(":::{PROXY_PORT}"),
+            headers: &format!(
+                "del-header X-Neutron-Network-ID
+    http-request set-header X-Neutron-Router-ID {}",
+                router.id()
+            ),
+        };
+        Self::run(
+            router.namespace().command("haproxy"),
+            &listener,
+            agent_socket,
+        )
+    }
+
+    /// Starts one on this host's loopback, with the header that OVN's agent has it
+    /// write (neutron/agent/ovn/metadata/driver.py).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_for_ovn(network_id: &str, port: u16, agent_socket: &Path) -> Result<Self> {
+        let listener = Listener {
+            id: network_id,
+            bind: &format!("127.0.0.1:{port}"),
+            headers: &format!("add-header X-OVN-Network-ID {network_id}"),
+        };
+        Self::run(Command::new("haproxy"), &listener, agent_socket)
+    }
+
+    fn run(mut command: Command, listener: &Listener<'_>, agent_socket: &Path) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("haproxy-").tempdir()?;
         let config = directory.path().join("haproxy.conf");
         let pidfile = directory.path().join("pid");
-        fs::write(&config, neutron_config(router.id(), &pidfile, agent_socket))?;
-        let mut command = router.namespace().command("haproxy");
+        fs::write(&config, neutron_config(listener, &pidfile, agent_socket))?;
         process::read(command.arg("-f").arg(&config))?;
         wait::until("haproxy writes its pid", Duration::from_secs(10), || {
             Ok(read_pid(&pidfile).is_ok())
@@ -69,12 +109,13 @@ fn read_pid(pidfile: &Path) -> Result<u32> {
 }
 
 /// As neutron/agent/metadata/driver.py and neutron/common/metadata.py write it.
-fn neutron_config(router_id: &str, pidfile: &Path, agent_socket: &Path) -> String {
+fn neutron_config(listener: &Listener<'_>, pidfile: &Path, agent_socket: &Path) -> String {
+    let Listener { id, bind, headers } = listener;
     format!(
         "
 global
     log         /dev/log local0 info
-    log-tag     haproxy-metadata-proxy-{router_id}
+    log-tag     haproxy-metadata-proxy-{id}
     user        root
     group       root
     maxconn     1024
@@ -97,12 +138,11 @@ defaults
     timeout http-keep-alive 30s
 
 listen listener
-    bind :::{PROXY_PORT}
+    bind {bind}
 
     server metadata {socket}
 
-    http-request del-header X-Neutron-Network-ID
-    http-request set-header X-Neutron-Router-ID {router_id}
+    http-request {headers}
 ",
         pidfile = pidfile.display(),
         socket = agent_socket.display(),

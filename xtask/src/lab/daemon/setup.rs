@@ -26,8 +26,8 @@ pub struct Setup {
     pub default_options: Vec<(String, String)>,
     /// Further options of `[metadatad]`.
     pub options: Vec<(String, String)>,
-    /// Further options, each with its group.
-    pub group_options: Vec<(String, String, String)>,
+    /// Further sections, as they stand in the file.
+    pub sections: String,
 }
 
 impl Setup {
@@ -45,7 +45,7 @@ impl Setup {
             nova_port: None,
             default_options: Vec::new(),
             options: Vec::new(),
-            group_options: Vec::new(),
+            sections: String::new(),
         })
     }
 
@@ -63,19 +63,18 @@ impl Setup {
         self
     }
 
+    /// With further sections, as they stand in the file.
+    #[must_use]
+    pub fn sections(mut self, text: &str) -> Self {
+        self.sections.push_str(text);
+        self
+    }
+
     /// With an option of `[DEFAULT]`.
     #[must_use]
     pub fn default_option(mut self, name: &str, value: &str) -> Self {
         self.default_options
             .push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// With an option of another group.
-    #[must_use]
-    pub fn group_option(mut self, group: &str, name: &str, value: &str) -> Self {
-        self.group_options
-            .push((group.to_owned(), name.to_owned(), value.to_owned()));
         self
     }
 
@@ -108,9 +107,7 @@ impl Setup {
             self.bpffs.display(),
         );
         text.extend(lines(&self.options));
-        for (group, name, value) in &self.group_options {
-            text += &format!("[{group}]\n{name} = {value}\n");
-        }
+        text += &self.sections;
         Ok(text)
     }
 }
