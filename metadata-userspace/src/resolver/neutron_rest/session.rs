@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::Method;
 use hyper::header::HeaderValue;
+use hyper::{Method, StatusCode};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -23,6 +23,7 @@ use crate::upstream::{TlsError, TlsFiles};
 /// too often (`[security_compliance] lockout_failure_attempts`).
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 const AFTER_REFUSAL: Duration = Duration::from_secs(10);
+const NO: [StatusCode; 2] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
 
 /// Where Neutron is, and the right to ask it.
 pub(super) struct Access {
@@ -203,7 +204,7 @@ impl Term {
 
 fn still_valid((at, error): &(Instant, RestError)) -> Option<RestError> {
     let pause = match error.cause {
-        Cause::Refused { status, .. } if status.is_client_error() => AFTER_REFUSAL,
+        Cause::Refused { status, .. } if NO.contains(&status) => AFTER_REFUSAL,
         _ => AFTER_FAULT,
     };
     (at.elapsed() < pause).then(|| error.clone())

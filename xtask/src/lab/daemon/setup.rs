@@ -70,6 +70,12 @@ impl Setup {
         self
     }
 
+    /// With an option of another group.
+    #[must_use]
+    pub fn group_option(self, group: &str, name: &str, value: &str) -> Self {
+        self.sections(&format!("[{group}]\n{name} = {value}\n"))
+    }
+
     /// With an option of `[DEFAULT]`.
     #[must_use]
     pub fn default_option(mut self, name: &str, value: &str) -> Self {

@@ -51,6 +51,18 @@ async fn a_refused_login_is_not_repeated_at_once() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_died_is_replaced() {
+    let cloud = Cloud::start().await;
+    cloud.script.hang_up.store(true, Ordering::SeqCst);
+    let error = cloud.ports().await.unwrap_err();
+    assert!(error.contains("ended before the answer"), "{error}");
+    cloud.ports().await.unwrap();
+    cloud.script.hang_up.store(true, Ordering::SeqCst);
+    cloud.ports().await.unwrap();
+    assert_eq!(cloud.lists().len(), 4);
+}
+
+#[tokio::test]
 async fn what_neutron_says_instead_of_ports_is_explained() {
     let cloud = Cloud::start().await;
     for (status, part) in [
