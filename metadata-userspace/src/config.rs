@@ -7,11 +7,13 @@ mod account;
 mod error;
 mod keystone;
 mod load;
+mod messaging;
 mod option;
 pub mod options;
 pub mod oslo;
 mod ovn;
 mod reader;
+mod transport_url;
 mod types;
 mod unknown;
 mod unused;
@@ -25,6 +27,10 @@ pub use keystone::{
     Auth, Credential, Domain, EndpointChoice, Interface, KeystoneConfig, Scope, User,
 };
 pub use load::ConfigSources;
+pub use messaging::{
+    Broker, ExchangeConfig, FailoverStrategy, LoginMethod, MessagingConfig, QuorumLimits,
+    RabbitTlsConfig, ReconnectConfig, ReplyQueueConfig, ReportConfig,
+};
 pub use option::{AnyOption, Spec};
 pub use oslo::ConfigSource;
 pub use ovn::{OvnConfig, OvnTls, OvsdbRemote};
@@ -49,6 +55,8 @@ pub struct Config {
     pub keystone: Option<KeystoneConfig>,
     /// With `[metadatad] resolver = ovn`.
     pub ovn: Option<OvnConfig>,
+    /// When the agent asks over the message bus.
+    pub messaging: Option<MessagingConfig>,
     pub nova: NovaConfig,
     pub api: ApiConfig,
     pub admin: AdminConfig,

@@ -8,6 +8,7 @@ pub mod identifier;
 pub mod identify;
 pub mod inventory;
 pub mod neutron_rest;
+pub mod neutron_rpc;
 pub mod ovn;
 pub mod source;
 

@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod network;
 pub mod ovsdb;
 pub mod proc;
+pub mod rabbitmq;
 pub mod router;
 pub mod site;
 pub mod unique;

@@ -47,6 +47,7 @@ pub const TESTS: &[Package] = &[
     ),
     package("ethtool", "switches segmentation offload off"),
     package("iputils-ping", "shows that other traffic passes"),
+    package("rabbitmq-server", "is the message bus of OpenStack"),
     package("python3", "runs cloud-init"),
     package("python3-configobj", "cloud-init imports it"),
     package("python3-jinja2", "cloud-init imports it"),

@@ -17,6 +17,7 @@ use crate::namespaces::served::Settings;
 use crate::namespaces::watch::DirectoryWatch;
 use crate::nova;
 use crate::resolver::neutron_rest;
+use crate::resolver::neutron_rpc;
 use crate::resolver::ovn;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{Briefing, ListenerId};
@@ -67,7 +68,9 @@ pub fn brief(config: Config) -> anyhow::Result<Briefing> {
         Some(ovn) => ovn::read_tls(ovn)?,
         None => TlsFiles::default(),
     };
+    let rabbit_tls = config.messaging.as_ref().map(neutron_rpc::read_tls);
     Ok(Briefing {
+        rabbit_tls: rabbit_tls.transpose()?.unwrap_or_default(),
         config,
         inventory,
         nova_tls,

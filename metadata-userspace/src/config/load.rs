@@ -14,8 +14,8 @@ use super::reader::Reader;
 use super::types::Integer;
 use super::{
     AdminConfig, AgentConfig, ApiConfig, ClientIdentity, Config, DatapathConfig, IdentityConfig,
-    NamespacesConfig, Note, NovaConfig, ProxyConfig, ProxyTimeouts, ProxyUpstream, ResolverKind,
-    WorkerConfig, ovn, unknown, unused,
+    MessagingConfig, NamespacesConfig, Note, NovaConfig, ProxyConfig, ProxyTimeouts, ProxyUpstream,
+    ResolverKind, WorkerConfig, ovn, unknown, unused,
 };
 
 /// More threads than this would wait for each other more than they serve.
@@ -77,6 +77,7 @@ impl Config {
         let proxy = proxy(reader);
         let nova = nova(reader, proxy.timeouts.server);
         let agent = agent(reader, &worker, &proxy.upstream, inventory);
+        let uses = |resolver| agent.enabled && agent.resolver == resolver;
         Self {
             state_path: reader.read(&table::STATE_PATH),
             debug: reader.read(&table::DEBUG),
@@ -98,6 +99,7 @@ impl Config {
                 ResolverKind::NeutronRest => keystone::keystone(reader),
                 _ => None,
             },
+            messaging: uses(ResolverKind::NeutronRpc).then(|| MessagingConfig::read(reader)),
             agent,
             worker,
             proxy,

@@ -2,6 +2,7 @@
 //! groups, defaults and meanings, and ours in `[metadatad]`.
 
 mod keystone;
+mod messaging;
 mod neutron;
 mod ours;
 mod ovn;
@@ -13,6 +14,7 @@ use super::oslo::DEFAULT_GROUP;
 use super::types::Integer;
 
 pub(super) use keystone::*;
+pub(super) use messaging::*;
 pub(super) use neutron::*;
 pub(super) use ours::*;
 pub(super) use ovn::*;
@@ -27,7 +29,13 @@ const SECONDS: Integer = Integer {
 };
 
 /// All tables, in the order in which they are shown.
-const TABLES: &[&[&dyn AnyOption]] = &[neutron::TABLE, keystone::TABLE, ovn::TABLE, ours::TABLE];
+const TABLES: &[&[&dyn AnyOption]] = &[
+    neutron::TABLE,
+    messaging::TABLE,
+    keystone::TABLE,
+    ovn::TABLE,
+    ours::TABLE,
+];
 
 macro_rules! options {
     ($(
@@ -172,6 +180,8 @@ mod tests {
                 "[DEFAULT]",
                 "[cache]",
                 "[metadata_haproxy]",
+                "[agent]",
+                "[oslo_messaging_rabbit]",
                 "[neutron]",
                 "[ovn]",
                 "[ovs]",

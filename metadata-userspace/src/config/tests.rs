@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 
 /// The configuration of files with these texts, each error's directory cut off.
-fn load(texts: &[&str]) -> Result<Config, Vec<String>> {
+pub(super) fn load(texts: &[&str]) -> Result<Config, Vec<String>> {
     let dir = tempfile::tempdir().unwrap();
     let mut sources = ConfigSources::default();
     for (index, text) in texts.iter().enumerate() {
@@ -33,7 +33,7 @@ fn load(texts: &[&str]) -> Result<Config, Vec<String>> {
         })
 }
 
-fn errors(texts: &[&str]) -> Vec<String> {
+pub(super) fn errors(texts: &[&str]) -> Vec<String> {
     load(texts).unwrap_err()
 }
 

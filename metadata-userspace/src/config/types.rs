@@ -12,7 +12,7 @@ use super::Secret;
 pub(super) use list::Choices;
 pub(super) use network::{HostAddress, Listen, Mark, Upstream};
 pub(super) use ovsdb::{OvsdbLocal, OvsdbRemotes};
-pub(super) use seconds::Seconds;
+pub(super) use seconds::{Seconds, SecondsUpTo};
 pub(super) use url::Url;
 
 /// How a text becomes a value.

@@ -1,6 +1,8 @@
 //! Options of the hops that metadatad replaces, which it sees and does not
 //! use: an operator shall not have to find out alone.
 
+mod rabbit;
+
 use super::oslo::{Setting, Settings};
 use super::{Note, ResolverKind};
 
@@ -59,32 +61,33 @@ const TABLE: &[Unused] = &[
         group: "DEFAULT",
         names: &[
             "transport_url",
+            "control_exchange",
             "rpc_response_timeout",
             "rpc_response_max_timeout",
         ],
         when: When::Set,
-        used_by: &[],
+        used_by: &[ResolverKind::NeutronRpc],
         reason: NO_MESSAGE_BUS,
     },
     Unused {
         group: "oslo_messaging_rabbit",
         names: ANY,
         when: When::Set,
-        used_by: &[],
+        used_by: &[ResolverKind::NeutronRpc],
         reason: NO_MESSAGE_BUS,
     },
     Unused {
         group: "agent",
         names: &["report_interval", "log_agent_heartbeats"],
         when: When::Set,
-        used_by: &[],
+        used_by: &[ResolverKind::NeutronRpc],
         reason: NO_HEARTBEAT,
     },
     Unused {
         group: "DEFAULT",
         names: &["host"],
         when: When::Set,
-        used_by: &[],
+        used_by: &[ResolverKind::NeutronRpc],
         reason: NO_HEARTBEAT,
     },
     Unused {
@@ -231,7 +234,9 @@ const TABLE: &[Unused] = &[
 pub(super) fn notes(settings: &Settings, resolver: ResolverKind) -> Vec<Note> {
     let mut notes: Vec<Note> = Vec::new();
     for setting in settings.all() {
-        let Some(entry) = TABLE.iter().find(|entry| entry.concerns(&setting)) else {
+        let unused = |entry: &&Unused| !entry.used_by.contains(&resolver);
+        let mut entries = TABLE.iter().chain(rabbit::TABLE).filter(unused);
+        let Some(entry) = entries.find(|entry| entry.concerns(&setting)) else {
             continue;
         };
         let whole_group = entry.names == ANY;
@@ -240,8 +245,7 @@ pub(super) fn notes(settings: &Settings, resolver: ResolverKind) -> Vec<Note> {
             false => format!("[{}] {}", setting.group(), setting.name()),
         };
         let told = whole_group && notes.iter().any(|note| note.option == option);
-        let used = entry.used_by.contains(&resolver);
-        if holds(settings, &setting) && entry.matters(&setting) && !used && !told {
+        if holds(settings, &setting) && entry.matters(&setting) && !told {
             notes.push(Note {
                 place: setting.place().to_string(),
                 option,

@@ -71,4 +71,5 @@ pub struct Briefing {
     /// For Keystone and Neutron's API.
     pub keystone_tls: TlsFiles,
     pub ovn_tls: TlsFiles,
+    pub rabbit_tls: TlsFiles,
 }

@@ -9,14 +9,16 @@ use tokio_util::task::TaskTracker;
 
 use super::connections::ConnectionDesk;
 use super::serve::WorkerError;
-use crate::config::{Config, KeystoneConfig, ResolverKind};
+use crate::config::{Config, KeystoneConfig, MessagingConfig, ResolverKind};
 use crate::dependencies::Dependencies;
 use crate::inventory::Inventory;
 use crate::resolver::directory::Directory;
 use crate::resolver::identifier::Ports;
 use crate::resolver::inventory::InventoryPorts;
 use crate::resolver::neutron_rest::NeutronRest;
+use crate::resolver::neutron_rpc::NeutronRpc;
 use crate::resolver::ovn::{self, ovsdb::UnixSockets};
+use crate::resolver::source::PortSource;
 use crate::upstream::TlsFiles;
 
 /// What resolvers are made of, beside the configuration.
@@ -25,6 +27,7 @@ pub(super) struct Means<'a> {
     pub(super) keystone_tls: TlsFiles,
     pub(super) ovn_tls: TlsFiles,
     pub(super) connections: &'a ConnectionDesk,
+    pub(super) rabbit_tls: TlsFiles,
     pub(super) dependencies: &'a Dependencies,
     pub(super) tasks: &'a TaskTracker,
     pub(super) drain: &'a CancellationToken,
@@ -41,16 +44,36 @@ pub(super) fn ports(config: &Config, means: Means<'_>) -> Result<Arc<dyn Ports>,
             means.dependencies,
         ));
     }
-    match (config.agent.resolver, &config.keystone) {
-        (ResolverKind::Inventory, _) => Ok(Arc::new(InventoryPorts::new(means.inventory.clone()))),
-        (ResolverKind::NeutronRest, Some(keystone)) => {
-            let lifetime = config.agent.identity.lifetime;
-            let neutron = neutron_rest(keystone.clone(), means)?;
-            let directory = Directory::new(Arc::new(neutron), lifetime, Handle::current());
-            Ok(Arc::new(directory))
+    let resolver = config.agent.resolver;
+    let source: Arc<dyn PortSource> = match (resolver, &config.messaging, &config.keystone) {
+        (ResolverKind::NeutronRpc, Some(messaging), _) => {
+            Arc::new(neutron_rpc(config, messaging, &means)?)
         }
-        (kind, _) => Err(WorkerError::NoResolver(kind)),
-    }
+        (ResolverKind::NeutronRest, _, Some(keystone)) => {
+            Arc::new(neutron_rest(keystone.clone(), means)?)
+        }
+        // When another agent answers the proxies, there is nobody to ask for.
+        (ResolverKind::Inventory | ResolverKind::NeutronRpc, ..) => {
+            return Ok(Arc::new(InventoryPorts::new(means.inventory.clone())));
+        }
+        (kind, ..) => return Err(WorkerError::NoResolver(kind)),
+    };
+    let lifetime = config.agent.identity.lifetime;
+    Ok(Arc::new(Directory::new(
+        source,
+        lifetime,
+        Handle::current(),
+    )))
+}
+
+fn neutron_rpc(
+    config: &Config,
+    messaging: &MessagingConfig,
+    means: &Means<'_>,
+) -> Result<NeutronRpc, WorkerError> {
+    let (tls, runtime) = (&means.rabbit_tls, Handle::current());
+    let neutron = NeutronRpc::start(config, messaging, tls, means.dependencies, &runtime);
+    neutron.map_err(WorkerError::RabbitTls)
 }
 
 fn neutron_rest(config: KeystoneConfig, means: Means<'_>) -> Result<NeutronRest, WorkerError> {

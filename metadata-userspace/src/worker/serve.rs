@@ -46,6 +46,8 @@ pub enum WorkerError {
     Tls(#[from] crate::upstream::TlsError),
     #[error("cannot set up TLS towards Keystone: {0}")]
     KeystoneTls(crate::upstream::TlsError),
+    #[error("cannot set up TLS towards RabbitMQ: {0}")]
+    RabbitTls(crate::upstream::TlsError),
 }
 
 /// All that is served, and by what.
@@ -75,6 +77,7 @@ impl Worker {
             nova_tls,
             keystone_tls,
             ovn_tls,
+            rabbit_tls,
         } = briefing;
         let connections = ConnectionDesk::default();
         let (desk, host) = (HostStateDesk::default(), HostCollector::default());
@@ -94,6 +97,7 @@ impl Worker {
             keystone_tls,
             ovn_tls,
             connections: &connections,
+            rabbit_tls,
             dependencies: &metrics.dependencies,
             tasks: &tasks,
             drain: &drain,

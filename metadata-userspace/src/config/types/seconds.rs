@@ -24,6 +24,24 @@ impl OptionType for Seconds {
     }
 }
 
+/// Seconds that may be 0.
+#[derive(Debug)]
+pub(in crate::config) struct SecondsUpTo(pub(in crate::config) f64);
+
+impl OptionType for SecondsUpTo {
+    type Value = Duration;
+
+    fn parse(&self, text: &str) -> Option<Duration> {
+        let seconds: f64 = text.trim().parse().ok()?;
+        let duration = Duration::try_from_secs_f64(seconds).ok()?;
+        (seconds <= self.0).then_some(duration)
+    }
+
+    fn allowed(&self) -> String {
+        format!("a number of seconds from 0 to {}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +57,13 @@ mod tests {
             ],
             &["", "0", "-1", "nan", "inf", "86401", "1s"],
         );
+    }
+
+    #[test]
+    fn some_seconds_may_be_none() {
+        let good = [("0", 0), ("1.0", 1000), (" 4.5 ", 4500), (".25", 250)];
+        let good = good.map(|(text, ms)| (text, Duration::from_millis(ms)));
+        let bad = ["-1", "4.6", "", "nan", "inf", "1s"];
+        check(&SecondsUpTo(4.5), &good, &bad);
     }
 }
