@@ -5,6 +5,8 @@
 mod api;
 mod cloud;
 mod faults;
+mod leaks;
+mod reuse;
 mod tls;
 
 use std::net::Ipv4Addr;
