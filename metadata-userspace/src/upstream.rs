@@ -1,5 +1,6 @@
 //! Client connections to whatever stands behind a hop.
 
+mod addresses;
 pub mod answer;
 mod connect;
 mod link;

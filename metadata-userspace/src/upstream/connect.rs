@@ -1,13 +1,14 @@
 //! Opening connections to upstreams.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::addresses::Addresses;
 use super::tls::{self, TlsError, TlsFiles};
 use super::{Link, OptionNames, Stream};
 
@@ -45,8 +46,7 @@ pub enum ConnectError {
 
 /// Knows where an upstream is and how to speak with it.
 pub struct Connector {
-    host: String,
-    port: u16,
+    addresses: Addresses,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     options: &'static OptionNames,
 }
@@ -55,8 +55,7 @@ impl Connector {
     /// In plain text.
     pub fn plain(host: &str, port: u16, options: &'static OptionNames) -> Self {
         Self {
-            host: host.to_owned(),
-            port,
+            addresses: Addresses::new(host, port),
             tls: None,
             options,
         }
@@ -121,39 +120,27 @@ impl Connector {
         })
     }
 
-    /// The first address that answers, in the resolver's order.
+    /// The first address that answers.
     async fn reach(&self) -> Result<TcpStream, ConnectError> {
         let unresolved = |source| ConnectError::Resolve {
-            host: self.host.clone(),
+            host: self.addresses.host().to_owned(),
             option: self.options.host,
             source,
         };
-        let mut addresses = self
-            .addresses()
-            .await
-            .map_err(unresolved)?
-            .into_iter()
-            .peekable();
+        let addresses = self.addresses.get().await.map_err(unresolved)?;
+        let mut addresses = addresses.into_iter().peekable();
         while let Some(address) = addresses.next() {
             let last = addresses.peek().is_none();
             match open(address, last).await {
                 Ok(stream) => return Ok(stream),
                 Err(source) if last => return Err(ConnectError::Tcp { address, source }),
                 Err(error) => {
-                    tracing::debug!(host = %self.host, %address, %error, "trying the next address");
+                    self.addresses.is_silent(address);
+                    tracing::debug!(host = self.addresses.host(), %address, %error, "trying the next address");
                 }
             }
         }
         Err(unresolved(io::Error::from(io::ErrorKind::NotFound)))
-    }
-
-    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(address) = self.host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, self.port)]);
-        }
-        Ok(lookup_host((self.host.as_str(), self.port))
-            .await?
-            .collect())
     }
 
     fn tls_failed(&self, error: io::Error) -> ConnectError {

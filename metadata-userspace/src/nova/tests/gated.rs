@@ -70,9 +70,13 @@ impl Gated {
     }
 
     pub(super) async fn wait_for_requests(&self, count: usize) {
-        while self.requests() < count {
+        for _ in 0..2000 {
+            if self.requests() >= count {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        panic!("{} requests of {count}", self.requests());
     }
 }
 
