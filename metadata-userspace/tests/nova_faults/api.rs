@@ -62,7 +62,18 @@ impl Api {
     /// It takes connections, by its backlog, and says nothing more.
     pub(crate) fn pause(&mut self) -> Result<()> {
         self.paused = children(self.child.id())?;
-        self.signal_paused(Signal::SIGSTOP)
+        self.signal_paused(Signal::SIGSTOP)?;
+        // On a busy machine a thread can answer once more before it stops.
+        wait::until("the API stands still", LIMIT, || {
+            let mut states = Vec::new();
+            for pid in &self.paused {
+                for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+                    let status = fs::read_to_string(thread?.path().join("status"))?;
+                    states.push(status.contains("\nState:\tT"));
+                }
+            }
+            Ok(states.iter().all(|stopped| *stopped))
+        })
     }
 
     pub(crate) fn resume(&mut self) -> Result<()> {
