@@ -52,8 +52,21 @@ struct Errors {
     status: u64,
 }
 
-/// wrk prints its summary for people; its script hook prints it for us.
+/// wrk prints its summary for people; its script hook prints it for us. Each
+/// thread asks for one of 200 pages after the other: metadatad shares the answer
+/// to requests that are the same at the same time, and one guest that asks for one
+/// page on many connections would measure nothing else.
 const SCRIPT: &str = r#"
+local threads = 0
+setup = function(thread)
+  thread:set("number", threads)
+  threads = threads + 1
+end
+local asked = 0
+request = function()
+  asked = asked + 1
+  return wrk.format(nil, wrk.path .. "?" .. number .. "-" .. asked % 200)
+end
 done = function(summary, latency)
   local errors = summary.errors
   io.write(string.format(
