@@ -3,6 +3,8 @@
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod api;
+#[path = "../support/authority.rs"]
+mod authority;
 mod cloud;
 mod faults;
 mod leaks;
