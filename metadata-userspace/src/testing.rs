@@ -194,3 +194,18 @@ pub(crate) async fn raw(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String 
     }
     String::from_utf8_lossy(&answer).into_owned()
 }
+
+/// A listener whose backlog is full: the kernel drops every further SYN, as a host
+/// does that is not there. Both parts are to be kept.
+pub(crate) fn silent_listener() -> (std::net::TcpListener, Vec<std::net::TcpStream>) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    socket.listen(0).unwrap();
+    let listener = std::net::TcpListener::from(socket);
+    let address = listener.local_addr().unwrap();
+    let limit = Duration::from_millis(200);
+    let connect = |_| std::net::TcpStream::connect_timeout(&address, limit);
+    let held = (0..8).map_while(|n| connect(n).ok()).collect();
+    (listener, held)
+}

@@ -66,7 +66,8 @@ impl Addresses {
         silent.push((address, Instant::now()));
     }
 
-    fn in_order(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    /// Those that answered, or were not tried, before the silent ones.
+    pub(super) fn in_order(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let silent = &self.known().silent;
         let is_silent = |address: &SocketAddr| {
             let mut silent = silent.iter();

@@ -120,7 +120,6 @@ impl Connector {
         })
     }
 
-    /// The first address that answers.
     async fn reach(&self) -> Result<TcpStream, ConnectError> {
         let unresolved = |source| ConnectError::Resolve {
             host: self.addresses.host().to_owned(),
@@ -128,11 +127,20 @@ impl Connector {
             source,
         };
         let addresses = self.addresses.get().await.map_err(unresolved)?;
+        let reached = self.first_of(addresses).await?;
+        reached.ok_or_else(|| unresolved(io::Error::from(io::ErrorKind::NotFound)))
+    }
+
+    /// The first address that answers; `None` when there are none.
+    async fn first_of(
+        &self,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Option<TcpStream>, ConnectError> {
         let mut addresses = addresses.into_iter().peekable();
         while let Some(address) = addresses.next() {
             let last = addresses.peek().is_none();
             match open(address, last).await {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => return Ok(Some(stream)),
                 Err(source) if last => return Err(ConnectError::Tcp { address, source }),
                 Err(error) => {
                     self.addresses.is_silent(address);
@@ -140,7 +148,7 @@ impl Connector {
                 }
             }
         }
-        Err(unresolved(io::Error::from(io::ErrorKind::NotFound)))
+        Ok(None)
     }
 
     fn tls_failed(&self, error: io::Error) -> ConnectError {
@@ -164,4 +172,53 @@ async fn open(address: SocketAddr, last: bool) -> io::Result<TcpStream> {
     };
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::testing::silent_listener;
+
+    static OPTIONS: OptionNames = OptionNames {
+        host: "host",
+        protocol: "protocol",
+        ca: "ca",
+        insecure: None,
+        cert: "cert",
+        key: "key",
+    };
+
+    #[tokio::test]
+    async fn a_silent_address_keeps_nobody_from_the_next() {
+        let (silent, _held) = silent_listener();
+        let alive = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = [&silent, &alive].map(|listener| listener.local_addr().unwrap());
+        let connector = Connector::plain("host", 1, &OPTIONS);
+        let begun = std::time::Instant::now();
+        let reached = connector.first_of(addresses.to_vec()).await.unwrap();
+        assert_eq!(
+            reached.unwrap().peer_addr().unwrap(),
+            alive.local_addr().unwrap()
+        );
+        assert!(begun.elapsed() >= PATIENCE_PER_ADDRESS);
+        let [silent, alive] = addresses;
+        assert_eq!(
+            connector.addresses.in_order(vec![silent, alive]),
+            [alive, silent]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_last_fault_is_told() {
+        let refusing = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = refusing.local_addr().unwrap();
+        drop(refusing);
+        let connector = Connector::plain("host", 1, &OPTIONS);
+        let error = connector.first_of(vec![address]).await.unwrap_err();
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+        assert!(connector.first_of(Vec::new()).await.unwrap().is_none());
+    }
 }
