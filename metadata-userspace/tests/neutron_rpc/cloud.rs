@@ -14,7 +14,7 @@ use xtask::lab::router::{Router, Subnet};
 
 use crate::server::Server;
 
-const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
+pub(super) const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const DOCUMENT: &str = "/openstack/latest/meta_data.json";
 const NETWORK: &str = "7b0e1a52-0d6c-4a43-8f6e-6d8c1f6a0001";
 
@@ -99,10 +99,11 @@ impl Cloud {
     /// Waits until a guest is served; nothing is restarted meanwhile.
     pub(super) fn comes_to_serve(&mut self, guest: usize) -> Result<()> {
         let (guest, instance) = self.guests.get(guest).context("no such guest")?;
-        self.daemon.wait("the guest is served", |_| {
+        let waited = self.daemon.wait("the guest is served", |_| {
             let answer = guest.get(DOCUMENT)?;
             Ok(answer.status == 200 && answer.json()?["uuid"] == instance.uuid.as_str())
-        })
+        });
+        waited.with_context(|| self.daemon.log())
     }
 
     /// What `status` says of a dependency.

@@ -6,6 +6,7 @@ mod cloud;
 mod faults;
 mod reports;
 mod server;
+mod tls;
 
 use std::thread;
 

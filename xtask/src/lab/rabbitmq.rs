@@ -22,7 +22,7 @@ const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 /// Erlang starts slowly on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// PEM files with which a broker speaks TLS.
+/// PEM files with which a broker speaks TLS, with clients that the authority knows.
 #[derive(Clone, Copy, Debug)]
 pub struct Tls<'a> {
     pub ca: &'a Path,
@@ -74,7 +74,8 @@ impl RabbitMq {
                  ssl_options.cacertfile = {}\n\
                  ssl_options.certfile = {}\n\
                  ssl_options.keyfile = {}\n\
-                 ssl_options.verify = verify_peer\n",
+                 ssl_options.verify = verify_peer\n\
+                 ssl_options.fail_if_no_peer_cert = true\n",
                 ca.display(),
                 cert.display(),
                 key.display(),

@@ -189,7 +189,7 @@ impl Call<'_> {
     fn timed_out(&self, waited: Duration) -> CallError {
         match self.awaited {
             Awaited::Connection => {
-                CallError::NoConnection(format!("no connection within {waited:?}"))
+                CallError::NoConnection(format!("no connection within {waited:.1?}"))
             }
             Awaited::Rabbit => CallError::Rabbit(Fault::Slow(waited)),
             Awaited::Neutron | Awaited::Nothing => CallError::NoAnswer {

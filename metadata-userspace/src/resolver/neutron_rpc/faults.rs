@@ -16,7 +16,7 @@ pub(super) enum Fault {
     Connect(#[from] ConnectError),
     #[error("the connection cannot be set up: {0}")]
     Socket(#[from] io::Error),
-    #[error("did not answer within {0:?}; check whether it is overloaded or stopped")]
+    #[error("did not answer within {0:.1?}; check whether it is overloaded or stopped")]
     Slow(Duration),
     #[error(
         "does not accept user `{user}` at virtual host `{virtual_host}`: {reason}; check \
@@ -49,7 +49,7 @@ pub(super) enum CallError {
     Rabbit(#[from] Fault),
     #[error("the connection to RabbitMQ was lost before the answer came")]
     Interrupted,
-    #[error("neutron-server did not answer {method} within {waited:?}")]
+    #[error("neutron-server did not answer {method} within {waited:.1?}")]
     NoAnswer {
         method: &'static str,
         waited: Duration,
