@@ -64,7 +64,7 @@ impl Config {
         });
         if errors.is_empty() {
             Ok(Self {
-                notes: notes(&settings, config.agent.resolver),
+                notes: notes(&settings, &config),
                 ..config
             })
         } else {
@@ -231,9 +231,11 @@ fn deadline(reader: &mut Reader<'_>, guest_waits: Duration) -> Duration {
     deadline
 }
 
-fn notes(settings: &Settings, resolver: ResolverKind) -> Vec<Note> {
+fn notes(settings: &Settings, config: &Config) -> Vec<Note> {
     let mut notes = unknown::old_names(settings);
-    notes.extend(unused::notes(settings, resolver));
+    notes.extend(unused::notes(settings, config.agent.resolver));
+    let messaging = config.messaging.as_ref();
+    notes.extend(messaging.and_then(|messaging| messaging.unverified(settings)));
     notes
 }
 

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::option::Opt;
 use super::options::{self as table, RABBIT_UNUSED};
+use super::oslo::Settings;
 use super::reader::Reader;
 use super::transport_url::TransportUrl;
 use super::types::{Integer, OptionType};
-use super::{ClientIdentity, Secret};
+use super::{ClientIdentity, Note, Secret};
 
 pub use super::transport_url::Broker;
 
@@ -141,6 +142,23 @@ impl MessagingConfig {
             longest_patience: rabbit.seconds(&table::RPC_RESPONSE_MAX_TIMEOUT),
             report: report(rabbit.reader),
         }
+    }
+}
+
+impl MessagingConfig {
+    /// A word on TLS with whoever answers.
+    pub(super) fn unverified(&self, settings: &Settings) -> Option<Note> {
+        self.tls.as_ref().filter(|tls| tls.ca.is_none())?;
+        let (ssl, url) = (&table::RABBIT_SSL.spec, &table::TRANSPORT_URL.spec);
+        let mut specs = [ssl, url].into_iter();
+        let (setting, spec) = specs.find_map(|spec| Some((settings.find(&spec.names())?, spec)))?;
+        Some(Note {
+            place: setting.place().to_string(),
+            option: format!("[{}] {}", spec.group, spec.name),
+            text: "RabbitMQ's certificate is not verified, as in oslo.messaging; name its \
+                   authorities in [oslo_messaging_rabbit] ssl_ca_file"
+                .to_owned(),
+        })
     }
 }
 

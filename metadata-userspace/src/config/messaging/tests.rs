@@ -113,8 +113,22 @@ fn the_bus_matters_only_to_its_resolver() {
 }
 
 #[test]
+fn tls_with_whoever_answers_is_told() {
+    let told = |text: &str| {
+        let notes = load(&[text]).unwrap().notes;
+        notes.iter().map(Note::to_string).collect::<Vec<_>>()
+    };
+    let expected = "0.conf:2: [oslo_messaging_rabbit] ssl: RabbitMQ's certificate is not \
+                    verified, as in oslo.messaging; name its authorities in \
+                    [oslo_messaging_rabbit] ssl_ca_file";
+    assert_eq!(told(&format!("{RABBIT}ssl = true\n")), [expected]);
+    let verified = format!("{RABBIT}ssl = true\nssl_ca_file = /ca.pem\n");
+    assert_eq!(told(&verified), [""; 0]);
+}
+
+#[test]
 fn what_the_resolver_does_not_use_is_told() {
-    let text = format!("{RABBIT}ssl = true\nheartbeat_rate = 3\nrabbit_stream_fanout = false\n");
+    let text = format!("{RABBIT}ssl = false\nheartbeat_rate = 3\nrabbit_stream_fanout = false\n");
     let notes: Vec<_> = load(&[&text]).unwrap().notes;
     let told: Vec<_> = notes.iter().map(|note| note.option.as_str()).collect();
     assert_eq!(
