@@ -56,6 +56,8 @@ impl Identifier {
     async fn identify(&self, requester: &Requester) -> Result<Resolution, ResolveError> {
         let deadline = Instant::now() + self.patience;
         let mut last_attempt = None;
+        // What the first attempt brought is looked at without delay.
+        let mut breath = Duration::ZERO;
         loop {
             let sighting = self.ports.sight(requester);
             let judgement = sighting.as_ref().map(|sighting| judge(requester, sighting));
@@ -76,7 +78,8 @@ impl Identifier {
                 (Ok(failed), _) => last_attempt = Some(failed),
                 (Err(_), _) => {}
             }
-            sleep(BREATH).await;
+            sleep(breath).await;
+            breath = BREATH;
         }
     }
 
