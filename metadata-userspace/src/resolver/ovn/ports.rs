@@ -184,3 +184,7 @@ impl Ports for OvnPorts {
         Box::pin(self.renew(requester))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
