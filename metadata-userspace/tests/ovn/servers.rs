@@ -1,12 +1,11 @@
 //! The ways in which a southbound database is served.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use rcgen::{CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use xtask::lab::ovsdb::{Database, OvsdbServer, Pems};
+use xtask::lab::ovsdb::pki::{Pems, Pki};
+use xtask::lab::ovsdb::{Database, OvsdbServer};
 use xtask::lab::{unique, wait};
 
 use crate::cloud::Cloud;
@@ -26,33 +25,6 @@ fn a_socket_that_only_root_may_open() -> Result<()> {
     cloud.wait_dependency("ovsdb", true)
 }
 
-/// OVN's certificates name no host (ovs-pki(8)).
-fn pems(directory: &Path) -> Result<[Pems; 2]> {
-    let write = |name: &str, text: String| {
-        let path = directory.join(name);
-        std::fs::write(&path, text)?;
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600))?;
-        anyhow::Ok(path)
-    };
-    let authority_key = KeyPair::generate()?;
-    let mut authority = CertificateParams::new(Vec::new())?;
-    let name = &mut authority.distinguished_name;
-    name.push(DnType::CommonName, "an authority");
-    authority.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let ca = write("ca.pem", authority.self_signed(&authority_key)?.pem())?;
-    let issuer = Issuer::new(authority, authority_key);
-    let pair = |name: &str| {
-        let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(Vec::new())?.signed_by(&key, &issuer)?;
-        anyhow::Ok(Pems {
-            key: write(&format!("{name}-key.pem"), key.serialize_pem())?,
-            certificate: write(&format!("{name}.pem"), certificate.pem())?,
-            ca: ca.clone(),
-        })
-    };
-    anyhow::Ok([pair("server")?, pair("client")?])
-}
-
 fn sections(southbound: &OvsdbServer, client: &Pems) -> String {
     format!(
         "[ovn]\novn_sb_connection = {}\novn_sb_private_key = {}\novn_sb_certificate = {}\n\
@@ -66,10 +38,9 @@ fn sections(southbound: &OvsdbServer, client: &Pems) -> String {
 
 #[test]
 fn tls_with_certificates_of_our_authority_whatever_their_names() -> Result<()> {
-    let directory = tempfile::tempdir()?;
-    let [server, client] = pems(directory.path())?;
-    let southbound = OvsdbServer::start_tls(Database::Southbound, server)?;
-    let text = sections(&southbound, &client);
+    let pki = Pki::create()?;
+    let southbound = OvsdbServer::start_tls(Database::Southbound, pki.issue("server")?)?;
+    let text = sections(&southbound, &pki.issue("client")?);
     let cloud = Cloud::on(southbound, &text, |setup| setup)?;
     cloud.port("10.0.0.5", &cloud.instances[0])?;
     cloud.assert_is("10.0.0.5", &cloud.instances[0])
@@ -77,11 +48,9 @@ fn tls_with_certificates_of_our_authority_whatever_their_names() -> Result<()> {
 
 #[test]
 fn tls_with_a_stranger_is_refused() -> Result<()> {
-    let (ours, theirs) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    let [_, client] = pems(ours.path())?;
-    let [server, _] = pems(theirs.path())?;
-    let southbound = OvsdbServer::start_tls(Database::Southbound, server)?;
-    let text = sections(&southbound, &client);
+    let (ours, theirs) = (Pki::create()?, Pki::create()?);
+    let southbound = OvsdbServer::start_tls(Database::Southbound, theirs.issue("server")?)?;
+    let text = sections(&southbound, &ours.issue("client")?);
     let mut cloud = Cloud::on(southbound, &text, |setup| setup)?;
     cloud.wait_dependency("ovsdb", false)?;
     let problem = cloud.dependency("ovsdb")?["problem"].to_string();

@@ -1,10 +1,11 @@
 //! A real ovsdb-server, in a temporary directory.
 
+pub mod pki;
 pub mod southbound;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use self::pki::Pems;
 use super::{daemon, unique, wait};
 use crate::process;
 
@@ -40,14 +42,6 @@ impl Database {
             Self::OpenVswitch => "/usr/share/openvswitch/vswitch.ovsschema",
         }
     }
-}
-
-/// PEM files.
-#[derive(Clone, Debug)]
-pub struct Pems {
-    pub key: PathBuf,
-    pub certificate: PathBuf,
-    pub ca: PathBuf,
 }
 
 /// A server on a unix socket and a loopback port; ended on drop.
