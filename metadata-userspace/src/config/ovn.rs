@@ -113,3 +113,7 @@ fn tls(reader: &mut Reader<'_>) -> Option<OvnTls> {
         ca_cert: ca_cert?,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

@@ -53,6 +53,7 @@ pub fn start(
 ) -> Arc<dyn Ports> {
     let shared = Arc::new(Shared::new());
     let southbound = Reach {
+        option: "[ovn] ovn_sb_connection",
         remotes: config.southbound.clone(),
         tls: tls.clone(),
         sockets: sockets.clone(),
@@ -75,6 +76,7 @@ pub fn start(
     tokio::spawn(client.run(first as usize));
 
     let local = Reach {
+        option: "[ovs] ovsdb_connection",
         remotes: vec![config.local.clone()],
         tls: TlsFiles::default(),
         sockets: sockets.clone(),

@@ -21,6 +21,8 @@ use crate::upstream::TlsFiles;
 
 /// How a database is reached.
 pub struct Reach {
+    /// What operators call the next.
+    pub option: &'static str,
     /// Tried in turn, from any of them on.
     pub remotes: Vec<OvsdbRemote>,
     pub tls: TlsFiles,
@@ -66,7 +68,7 @@ impl<W: Watcher> Client<W> {
         let mut failed_in_turn = 0;
         for remote in remotes.iter().cycle().skip(first % remotes.len().max(1)) {
             let (failure, was_connected) = self.session(remote).await;
-            let reason = format!("{remote}: {failure}");
+            let reason = format!("{remote} in {}: {failure}", self.reach.option);
             self.dependency.down(&reason);
             self.watcher.disconnected(&reason);
             tracing::debug!(database = self.watcher.database(), %reason, "no connection");
@@ -77,6 +79,8 @@ impl<W: Watcher> Client<W> {
             }
             if was_connected || failed_in_turn >= remotes.len() {
                 failed_in_turn = 0;
+                // If all lag behind, the cluster was restored from a backup.
+                self.newest = Newest::default();
                 sleep(backoff.next()).await;
             }
         }

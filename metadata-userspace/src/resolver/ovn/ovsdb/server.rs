@@ -18,9 +18,7 @@ const TABLE: &str = "Database";
 /// Why another server has to be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    #[error(
-        "the server does not have the database {0}; is ovn_sb_connection the southbound one's?"
-    )]
+    #[error("the server does not have the database {0}, but others")]
     Missing(&'static str),
     #[error("the server is not connected to its cluster now")]
     Disconnected,

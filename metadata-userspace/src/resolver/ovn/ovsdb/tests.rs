@@ -176,6 +176,7 @@ impl Bench {
     fn new(probe: Option<Duration>) -> Self {
         let (sender, connections) = mpsc::unbounded_channel();
         let reach = Reach {
+            option: "an option",
             remotes: vec![OvsdbRemote::Unix("/socket".into())],
             tls: TlsFiles::default(),
             sockets: Arc::new(Sockets(sender)),
