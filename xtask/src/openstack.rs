@@ -16,6 +16,7 @@ mod services;
 mod southbound;
 mod stopping;
 mod summary;
+mod test;
 mod up;
 
 use anyhow::Result;
@@ -42,6 +43,12 @@ enum Action {
         #[arg(long)]
         no_build: bool,
     },
+    /// Compare metadatad's hops with Neutron's
+    ///
+    /// Brings the cloud up if it is not, and sends the same requests by each
+    /// combination of Neutron's proxy and agent and ours. Whatever differs from
+    /// Neutron's answers without a known reason fails.
+    Test(test::Arguments),
     /// End everything, and remove its namespaces
     Down {
         /// Remove the data, the configuration and the Python environment too
@@ -55,16 +62,22 @@ enum Action {
 /// # Errors
 /// When something cannot be installed, started, made or ended.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    if let Action::Samples { no_build } = arguments.action {
+    if let Action::Samples { no_build } | Action::Test(test::Arguments { no_build, .. }) =
+        arguments.action
+    {
         // As whoever calls: what is built is to be theirs.
         build::release_unless(no_build)?;
     }
     privilege::become_root(&arguments.as_root())?;
     let place = Place::here();
-    match arguments.action {
+    match &arguments.action {
+        Action::Test(arguments) => {
+            up::ensure(&place)?;
+            test::run(&place, &build::release_unless(true)?, arguments)
+        }
         Action::Up => up::run(&place),
         Action::Samples { .. } => samples::run(&place, &build::release_unless(true)?),
-        Action::Down { purge } => down::run(&place, purge),
+        Action::Down { purge } => down::run(&place, *purge),
     }
 }
 
@@ -72,8 +85,9 @@ impl Arguments {
     /// The same again for the process that is root.
     fn as_root(&self) -> Vec<String> {
         let mut arguments = vec!["openstack".to_owned()];
-        arguments.extend(match self.action {
+        arguments.extend(match &self.action {
             Action::Up => vec!["up".to_owned()],
+            Action::Test(arguments) => arguments.as_root(),
             Action::Samples { .. } => vec!["samples".to_owned(), "--no-build".to_owned()],
             Action::Down { purge: false } => vec!["down".to_owned()],
             Action::Down { purge: true } => vec!["down".to_owned(), "--purge".to_owned()],

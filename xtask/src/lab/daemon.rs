@@ -183,12 +183,10 @@ impl Daemon {
     /// When the daemon does not answer.
     pub fn namespace(&self, name: &str) -> Result<Option<Value>> {
         let status = self.status()?;
-        let namespaces = status.get("namespaces").and_then(Value::as_array);
-        Ok(namespaces
-            .with_context(|| format!("no namespaces in {status}"))?
-            .iter()
-            .find(|namespace| namespace.get("name").and_then(Value::as_str) == Some(name))
-            .cloned())
+        status
+            .get("namespaces")
+            .with_context(|| format!("no namespaces in {status}"))?;
+        Ok(namespace(&status, name).cloned())
     }
 
     /// Waits until guests behind every `qr-` interface of a namespace are
@@ -303,6 +301,20 @@ fn spawn(binary: &Path, config: &Path, directory: &Path) -> Result<Child> {
     command
         .spawn()
         .with_context(|| format!("cannot start {}", binary.display()))
+}
+
+/// Whether a status says that guests behind every `qr-` interface of a namespace
+/// are served.
+#[must_use]
+pub fn serves(status: &Value, name: &str) -> bool {
+    namespace(status, name).is_some_and(is_serving)
+}
+
+fn namespace<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
+    let namespaces = status.get("namespaces")?.as_array()?;
+    namespaces
+        .iter()
+        .find(|namespace| namespace.get("name").and_then(Value::as_str) == Some(name))
 }
 
 fn is_serving(namespace: &Value) -> bool {

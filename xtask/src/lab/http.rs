@@ -66,7 +66,7 @@ pub fn get(stream: &mut (impl Read + Write), path: &str, headers: &str) -> Resul
 /// # Errors
 /// When the connection ends early, or the response is malformed.
 pub fn read_response(stream: &mut impl Read) -> Result<Response> {
-    let mut response = parse_head(&read_until(stream, b"\r\n\r\n")?)?;
+    let mut response = read_head(stream)?;
     let chunked = response.header("transfer-encoding") == Some("chunked");
     let length = response.header("content-length").map(str::parse::<usize>);
     response.body = match length {
@@ -80,6 +80,14 @@ pub fn read_response(stream: &mut impl Read) -> Result<Response> {
         }
     };
     Ok(response)
+}
+
+/// Reads the head of a response that has no body, whatever it says: to HEAD.
+///
+/// # Errors
+/// When the connection ends early, or the response is malformed.
+pub fn read_head(stream: &mut impl Read) -> Result<Response> {
+    parse_head(&read_until(stream, b"\r\n\r\n")?)
 }
 
 fn parse_head(head: &[u8]) -> Result<Response> {

@@ -25,6 +25,8 @@ pub(super) const HOST: &str = "lab";
 pub(super) const REGION: &str = "RegionOne";
 
 pub(super) const ADMIN_PASSWORD: &str = "admin's lab password";
+/// Whose password metadatad logs in with.
+pub(super) const SERVICE_USER: &str = "nova";
 pub(super) const SERVICE_PASSWORD: &str = "service lab password";
 pub(super) const SHARED_SECRET: &str = "lab secret";
 

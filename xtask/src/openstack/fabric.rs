@@ -2,7 +2,7 @@
 //! network, and a namespace for each instance with its ports' MACs and addresses.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::cloud::{self, Instance, Networks, PlannedNetwork, Port};
 use super::place::Place;
 use super::services::ovn;
 use crate::lab::namespace::{self, Namespace};
+use crate::lab::router::VIP as METADATA;
 use crate::lab::wait;
 use crate::process;
 
@@ -63,13 +64,13 @@ fn make_guest(
 ) -> Result<()> {
     let inside = Namespace::create(guest(name).name())?;
     for (index, port) in instance.ports.iter().enumerate() {
-        let network = plan
-            .iter()
-            .find(|network| network.name == port.network)
-            .with_context(|| format!("no network {}", port.network))?;
+        let network = planned(plan, &port.network)?;
         let bridge = bridge(networks.network(&port.network)?);
         plug(&inside, index, port, &bridge)?;
         address(&inside, index, port, network)?;
+    }
+    if name == "web" {
+        inside.ip(&format!("address add {STRANGER}/32 dev eth0"))?;
     }
     let _ = inside.kept();
     Ok(())
@@ -139,6 +140,33 @@ pub(super) fn plug_ovn(place: &Place, networks: &Networks) -> Result<()> {
     Ok(())
 }
 
+/// Sends guests' requests for metadata to OVN's metadata port, as its DHCP does,
+/// or to the router.
+pub(super) fn route_metadata(place: &Place, to_ovn: bool) -> Result<()> {
+    let plan = cloud::planned_networks()?;
+    for (name, instance) in cloud::instances(place)? {
+        let inside = guest(&name);
+        for (index, port) in instance.ports.iter().enumerate() {
+            let table = if index == 0 { 254 } else { 100 + index };
+            let route = format!("{METADATA}/32 table {table}");
+            if !to_ovn {
+                // There may be none.
+                let _ = inside.ip(&format!("route delete {route}"));
+                continue;
+            }
+            let network = planned(&plan, &port.network)?;
+            inside.ip(&format!("route replace {route} via {}", network.metadata))?;
+        }
+    }
+    Ok(())
+}
+
+fn planned<'a>(plan: &'a [PlannedNetwork], name: &str) -> Result<&'a PlannedNetwork> {
+    let mut networks = plan.iter();
+    let found = networks.find(|network| network.name == name);
+    found.with_context(|| format!("no network {name}"))
+}
+
 fn ip(line: &str) -> Result<String> {
     process::read(Command::new("ip").args(line.split(' ')))
 }
@@ -151,6 +179,9 @@ pub(super) fn remove_ovn(place: &Place, networks: &Networks) {
         let _ = fs::remove_file(ovn::proxy_pid_file(place, id));
     }
 }
+
+/// An address of the first network that no port has.
+pub(super) const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 99);
 
 /// A bridge's name; 15 characters at most.
 fn bridge(network_id: &str) -> String {

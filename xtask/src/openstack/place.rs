@@ -12,7 +12,8 @@ use crate::repository;
 /// A socket's path has at most 107 bytes, and the longest of ours has 33.
 const MAX_LENGTH: usize = 107 - 33;
 
-/// `target/openstack`, for root only: there are passwords in it.
+/// `target/openstack`. Only root reads what is in it, except Neutron's state, through
+/// which metadatad's worker connects to the agent's socket.
 #[derive(Debug)]
 pub(super) struct Place {
     root: PathBuf,
@@ -35,11 +36,15 @@ impl Place {
                 self.root.display()
             );
         }
-        for name in ["conf", "done", "helpers", "log", "run", "neutron", "nova"] {
+        let for_root = ["conf", "done", "helpers", "log", "run", "nova"].map(|name| (name, 0o700));
+        // The last is the place itself.
+        let for_passing = ["neutron", ""].map(|name| (name, 0o711));
+        for (name, mode) in for_root.into_iter().chain(for_passing) {
             let path = self.path(name);
-            fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+            fs::create_dir_all(&path)
+                .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)))
+                .with_context(|| format!("cannot make {}", path.display()))?;
         }
-        fs::set_permissions(&self.root, Permissions::from_mode(0o700))?;
         Ok(())
     }
 

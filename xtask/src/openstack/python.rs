@@ -71,14 +71,14 @@ pub(super) fn write_helpers(place: &Place) -> Result<()> {
         "host": addresses::HOST,
         "plan": serde_json::from_str::<Value>(PLAN)?,
     });
-    place.write("facts.json", &facts.to_string()).map(drop)
+    place.write("conf/facts.json", &facts.to_string()).map(drop)
 }
 
 /// Runs a helper with the facts and further arguments; returns what it printed.
 pub(super) fn helper(place: &Place, name: &str, arguments: &[&str]) -> Result<String> {
     let mut command = program(place, "python");
     command.arg(place.path(&format!("helpers/{name}.py")));
-    command.arg(place.path("facts.json")).args(arguments);
+    command.arg(place.path("conf/facts.json")).args(arguments);
     process::read(&mut command)
 }
 

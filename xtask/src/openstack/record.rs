@@ -4,10 +4,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::place::Place;
+use crate::lab::proc;
 
 /// A service that was started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,23 +54,34 @@ fn file_name(service: &str) -> String {
     format!("run/{service}.json")
 }
 
-/// When a process started. A zombie has ended.
+/// When a process started.
 fn start_time(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    parse_start_time(&text).with_context(|| format!("process {pid} has ended"))
+    let stat = Stat::parse(&text).with_context(|| format!("{path} is malformed"))?;
+    // Neutron's agents: the first thread ends before those that serve.
+    if stat.first_thread_ended && proc::threads(pid)? <= 1 {
+        bail!("process {pid} has ended");
+    }
+    Ok(stat.started)
 }
 
-/// proc(5): the third field is the state, the 22nd the start time; the second
-/// is a name in parentheses that may hold blanks and parentheses.
-fn parse_start_time(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    let state = fields.next()?;
-    if state == "Z" || state == "X" {
-        return None;
+struct Stat {
+    first_thread_ended: bool,
+    started: u64,
+}
+
+impl Stat {
+    /// proc(5): the third field is the state, the 22nd the start time; the second
+    /// is a name in parentheses that may hold blanks and parentheses.
+    fn parse(stat: &str) -> Option<Self> {
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        Some(Self {
+            first_thread_ended: matches!(fields.next()?, "Z" | "X"),
+            started: fields.nth(18)?.parse().ok()?,
+        })
     }
-    fields.nth(18)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -80,10 +92,11 @@ mod tests {
     #[test]
     fn the_start_time_is_found_behind_any_name() {
         let rest = "1 2 3 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 1 0 12345 678 9";
-        let stat = format!("7 (a ) b) S {rest}");
-        assert_eq!(parse_start_time(&stat), Some(12345));
-        assert_eq!(parse_start_time(&format!("7 (x) Z {rest}")), None);
-        assert_eq!(parse_start_time("7"), None);
+        let stat = Stat::parse(&format!("7 (a ) b) S {rest}")).unwrap();
+        assert_eq!((stat.started, stat.first_thread_ended), (12345, false));
+        let stat = Stat::parse(&format!("7 (x) Z {rest}")).unwrap();
+        assert!(stat.first_thread_ended);
+        assert!(Stat::parse("7").is_none());
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn make_instances(place: &Place) -> Result<()> {
 }
 
 /// Its namespaces are remade with it: it expects their cables where it left them.
-fn start_ovn(place: &Place) -> Result<()> {
+pub(super) fn start_ovn(place: &Place) -> Result<()> {
     place.once("southbound", || southbound::fill(place))?;
     let networks = Networks::load(place)?;
     let runs = Record::load(place, ovn::METADATA_AGENT).is_some_and(|record| record.is_alive());

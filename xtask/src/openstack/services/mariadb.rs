@@ -57,6 +57,11 @@ pub(in super::super) fn create_databases(place: &Place) -> Result<()> {
     let statements: String = ["keystone", "neutron", "nova", "nova_api", "nova_cell0"]
         .map(|name| format!("CREATE DATABASE IF NOT EXISTS {name};"))
         .concat();
+    execute(place, &statements)
+}
+
+/// Executes SQL as root.
+pub(in super::super) fn execute(place: &Place, statements: &str) -> Result<()> {
     let mut client = Command::new("mariadb");
     client.arg("--no-defaults");
     client.arg(format!("--socket={}", place.text("run/mariadb.sock")));

@@ -90,7 +90,7 @@ fn configuration(place: &Place) -> String {
 }
 
 /// How a service proves to Keystone who it is.
-pub(super) fn credentials(user: &str) -> String {
+pub(in super::super) fn credentials(user: &str) -> String {
     format!(
         "auth_type = password\n\
          auth_url = {}\n\
