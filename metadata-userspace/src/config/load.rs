@@ -91,14 +91,10 @@ impl Config {
                 netns_dir: reader.read(&table::NETNS_DIR),
                 globs: reader.read(&table::NAMESPACES),
             },
-            ovn: match agent.resolver {
-                ResolverKind::Ovn => Some(ovn::read(reader)),
-                _ => None,
-            },
-            keystone: match agent.resolver {
-                ResolverKind::NeutronRest => keystone::keystone(reader),
-                _ => None,
-            },
+            ovn: uses(ResolverKind::Ovn).then(|| ovn::read(reader)),
+            keystone: uses(ResolverKind::NeutronRest)
+                .then(|| keystone::keystone(reader))
+                .flatten(),
             messaging: uses(ResolverKind::NeutronRpc).then(|| MessagingConfig::read(reader)),
             agent,
             worker,

@@ -350,6 +350,16 @@ heartbeat_rate = 3
     );
 }
 
+#[test]
+fn a_daemon_whose_proxies_another_agent_answers_is_no_agent() {
+    let upstream = "[metadatad]\nproxy_upstream = unix:/var/lib/neutron/metadata_proxy\n";
+    for resolver in ["neutron-rpc", "neutron-rest", "ovn"] {
+        let config = load(&[&format!("{upstream}resolver = {resolver}\n")]).unwrap();
+        assert!(!config.agent.enabled, "{resolver}");
+        assert!(config.messaging.is_none() && config.keystone.is_none() && config.ovn.is_none());
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_loading_panic(text in "(\\[(DEFAULT|metadatad)\\]\n|[a-z_]{0,12}( = |:)[$a-z0-9/{}.'\"]{0,12}\n|[ \t]|.|\n){0,30}") {

@@ -52,11 +52,9 @@ pub(super) fn ports(config: &Config, means: Means<'_>) -> Result<Arc<dyn Ports>,
         (ResolverKind::NeutronRest, _, Some(keystone)) => {
             Arc::new(neutron_rest(keystone.clone(), means)?)
         }
-        // When another agent answers the proxies, there is nobody to ask for.
-        (ResolverKind::Inventory | ResolverKind::NeutronRpc, ..) => {
-            return Ok(Arc::new(InventoryPorts::new(means.inventory.clone())));
-        }
-        (kind, ..) => return Err(WorkerError::NoResolver(kind)),
+        // The inventory; or another agent answers the proxies, and no section of the
+        // configuration was read.
+        _ => return Ok(Arc::new(InventoryPorts::new(means.inventory.clone()))),
     };
     let lifetime = config.agent.identity.lifetime;
     Ok(Arc::new(Directory::new(

@@ -40,8 +40,6 @@ pub enum WorkerError {
     NoSocket,
     #[error("cannot serve a socket: {0}")]
     Socket(#[from] io::Error),
-    #[error("the resolver {0:?} is not there yet")]
-    NoResolver(ResolverKind),
     #[error("cannot set up TLS towards Nova: {0}")]
     Tls(#[from] crate::upstream::TlsError),
     #[error("cannot set up TLS towards Keystone: {0}")]
