@@ -68,7 +68,7 @@ impl Binding {
 }
 
 /// The entries of `mac` are `MAC ADDRESS…`, or words like `unknown` and `dynamic`.
-/// Neutron's agent looks at the first only, and so finds no port whose first one is
+/// Neutron's agent looks at the first only, and at nothing else when that is
 /// `unknown` (LP 2150434). Neutron writes the fixed IPs into `external_ids` as well.
 fn addresses(row: &Row) -> (Option<MacAddr>, Vec<IpAddr>) {
     let entries = row.set("mac").filter_map(Atom::text);
@@ -133,7 +133,11 @@ mod tests {
     fn every_entry_is_read() {
         let port = with_mac(json!([
             "set",
-            ["unknown", "fa:16:3e:00:00:01 10.0.0.5 fd00::5"]
+            [
+                "fa:16:3e:00:00:01 10.0.0.5",
+                "fa:16:3e:00:00:01 fd00::5",
+                "unknown"
+            ]
         ]));
         assert_eq!(port.mac, "fa:16:3e:00:00:01".parse().ok());
         let addresses: Vec<IpAddr> = vec!["10.0.0.5".parse().unwrap(), "fd00::5".parse().unwrap()];

@@ -103,9 +103,10 @@ impl Liveness {
     }
 
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        match (self.not_before, self.due) {
-            (Some(not_before), _) => Some(not_before),
-            (None, due) => due,
+        match self.under_way {
+            // Its outcome comes first.
+            Some(_) => None,
+            None => self.not_before.or(self.due),
         }
     }
 
@@ -115,12 +116,10 @@ impl Liveness {
             return None;
         }
         self.not_before = None;
-        let host = self.host.clone()?;
-        let (id, row) = own(replica, &host.chassis)?;
-        let nb_cfg = replica
-            .rows(GLOBAL)
-            .next()
-            .map(|(_, row)| row.integer("nb_cfg"))?;
+        let Some((host, id, row, nb_cfg)) = self.situation(replica) else {
+            self.due = None;
+            return None;
+        };
         let (remove, mut insert) = match self.registered == Some(id) {
             true => (&[][..], Vec::new()),
             false => registration(&host, row),
@@ -141,6 +140,14 @@ impl Liveness {
         }
         self.under_way = Some(done);
         Some(vec![mutation(id, remove, &insert)])
+    }
+
+    /// Who this is, its row, and the number to repeat.
+    fn situation<'a>(&self, replica: &'a Replica) -> Option<(Arc<Host>, Uuid, &'a Row, i64)> {
+        let host = self.host.clone()?;
+        let (id, row) = own(replica, &host.chassis)?;
+        let (_, global) = replica.rows(GLOBAL).next()?;
+        Some((host, id, row, global.integer("nb_cfg")))
     }
 
     pub(super) fn transacted(&mut self, outcome: Outcome, now: Instant) {

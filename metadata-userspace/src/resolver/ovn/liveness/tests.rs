@@ -141,6 +141,24 @@ fn what_was_refused_is_tried_again_later() {
 }
 
 #[test]
+fn nothing_is_waited_for_while_nothing_can_be_done() {
+    let now = Instant::now();
+    let (mut liveness, id) = registered(now);
+    let next = rows(ROW, 8, &present(&id, "7"));
+    assert_eq!(liveness.transaction(&next, now), None);
+    let due = liveness.wake_at().unwrap();
+    assert!(liveness.transaction(&next, due).is_some());
+    assert_eq!(liveness.wake_at(), None, "the server has not answered yet");
+    liveness.transacted(Ok(()), due);
+    let later = rows(ROW, 9, &present(&id, "8"));
+    assert_eq!(liveness.transaction(&later, due), None);
+    assert!(liveness.wake_at().is_some());
+    let nobody = replica_of(&[CHASSIS_TABLE, GLOBAL_TABLE], &json!({}));
+    assert_eq!(liveness.transaction(&nobody, due), None);
+    assert_eq!(liveness.wake_at(), None, "the chassis is gone");
+}
+
+#[test]
 fn without_a_chassis_there_is_nothing_to_say() {
     let now = Instant::now();
     let mut unknown = Liveness::new(Duration::from_secs(75), || 0.5);
