@@ -38,7 +38,6 @@ pub const TESTS: &[Package] = &[
         "haproxy",
         "is Neutron's proxy, tested in front of our agent",
     ),
-    package("ovn-common", "has ovn-sbctl, OVN's own client"),
     package("ovn-central", "has the schema of OVN's southbound database"),
     package("openvswitch-common", "has ovsdb-server and its tools"),
     package(

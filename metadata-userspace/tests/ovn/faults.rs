@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use xtask::lab::ovsdb::{Database, OvsdbServer};
-use xtask::lab::unique;
+use xtask::lab::proc::open_files;
+use xtask::lab::{unique, wait};
 
 use crate::cloud::Cloud;
 
@@ -29,9 +30,12 @@ fn assert_only_the_known_are_served(cloud: &Cloud) -> Result<()> {
 
 #[test]
 fn a_server_that_is_stopped_and_started_again() -> Result<()> {
-    let mut cloud = Cloud::start()?;
+    // Each thread keeps a connection to Nova, and open files are counted.
+    let mut cloud = Cloud::start_with(|setup| setup.default_option("metadata_workers", "1"))?;
     cloud.port("10.0.0.5", &cloud.instances[0])?;
     cloud.assert_is("10.0.0.5", &cloud.instances[0])?;
+    let worker = cloud.daemon.worker_pid()?;
+    let files = open_files(worker)?;
     cloud.southbound.stop()?;
     cloud.wait_dependency("ovsdb", false)?;
     let problem = cloud.dependency("ovsdb")?["problem"].to_string();
@@ -43,7 +47,10 @@ fn a_server_that_is_stopped_and_started_again() -> Result<()> {
     cloud.wait_dependency("ovsdb", true)?;
     cloud.port("10.0.0.6", &cloud.instances[1])?;
     cloud.assert_is("10.0.0.6", &cloud.instances[1])?;
-    cloud.assert_is("10.0.0.5", &cloud.instances[0])
+    cloud.assert_is("10.0.0.5", &cloud.instances[0])?;
+    wait::until("nothing is left open", Duration::from_secs(5), || {
+        Ok(open_files(worker)? <= files)
+    })
 }
 
 #[test]
