@@ -1,5 +1,6 @@
 //! A client of Keystone and Neutron, as small as can be.
 
+use std::fmt;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
@@ -19,6 +20,24 @@ pub(super) struct Agent {
     pub(super) host: String,
     pub(super) alive: bool,
     pub(super) heartbeat_timestamp: String,
+}
+
+/// As a line of that list.
+impl fmt::Display for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.alive { ":-)" } else { "XXX" };
+        let Self {
+            agent_type,
+            binary,
+            host,
+            heartbeat_timestamp,
+            ..
+        } = self;
+        write!(
+            f,
+            "{state} {agent_type:<20} {binary:<26} {host:<6} {heartbeat_timestamp}"
+        )
+    }
 }
 
 /// What `openstack network agent list` would show.

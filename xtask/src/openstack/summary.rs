@@ -119,11 +119,7 @@ fn print_instances(place: &Place) -> Result<()> {
 fn print_agents() -> Result<()> {
     println!("\n== Agents, as Neutron's API lists them");
     for agent in rest::agents()? {
-        let state = if agent.alive { ":-)" } else { "XXX" };
-        println!(
-            "   {state} {:<20} {:<26} {:<6} {}",
-            agent.agent_type, agent.binary, agent.host, agent.heartbeat_timestamp
-        );
+        println!("   {agent}");
     }
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! Every combination of Neutron's hops and ours, compared with Neutron's alone.
 
+mod cloud_init;
 mod combination;
 mod comparison;
 mod difference;
 mod exchange;
+mod handover;
+mod heartbeat;
 mod ours;
 mod outcome;
 mod report;
@@ -15,10 +18,12 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use serde_json::Value;
 
-use self::combination::{ALL, Combination, Scene};
-use self::comparison::{Verdict, judge};
+use self::combination::{ALL, Combination, HAND_OVER, Scene};
+use self::comparison::judge;
+use self::handover::Handover;
 use self::outcome::Outcome;
 use self::report::{Report, Run};
 use self::request::{Before, Request, Where};
@@ -26,7 +31,7 @@ use self::stage::Stage;
 use super::fabric;
 use super::place::Place;
 use super::services::mariadb;
-use crate::stop;
+use crate::{packages, stop};
 
 /// Longer than Nova remembers an instance here.
 const NOVA_FORGETS: Duration = Duration::from_millis(1200);
@@ -67,26 +72,27 @@ pub(super) fn run(place: &Place, binary: &Path, arguments: &Arguments) -> Result
     stop::remember_signals()?;
     let requests = requests::all();
     let mut report = Report::new(&requests);
+    packages::install(packages::TESTS)?;
+    packages::unpack(packages::CLOUD_INIT)?;
     let tried = try_all(place, binary, arguments, &mut report);
     report.print();
     report.write(place)?;
     tried?;
-    if report.has(|verdict| matches!(verdict, Verdict::Different)) {
-        bail!("metadatad answers otherwise than Neutron, and nothing explains it: see above");
-    }
-    Ok(())
+    report.judge()
 }
 
 fn try_all(place: &Place, binary: &Path, arguments: &Arguments, report: &mut Report) -> Result<()> {
     let requests = report.requests;
     let mut stage = Stage::new(place, binary);
-    let mut reference = Vec::new();
+    let (mut reference, mut crawled) = (Vec::new(), Value::Null);
     for combination in arguments.combinations() {
         eprintln!("      {combination}: {} requests", requests.len());
         stage.set(combination)?;
         let (outcomes, durations) = observe(place, combination, requests)?;
+        let found = cloud_init::crawl(&fabric::guest("web"))?;
         if combination.is_reference() {
             reference.clone_from(&outcomes);
+            crawled.clone_from(&found);
         }
         let rows = requests.iter().zip(&outcomes).zip(&reference);
         let verdicts = rows
@@ -102,10 +108,18 @@ fn try_all(place: &Place, binary: &Path, arguments: &Arguments, report: &mut Rep
         report.runs.push(Run {
             combination,
             median: median(durations),
+            cloud_init: cloud_init::differences(&crawled, &found),
             outcomes,
             verdicts,
         });
     }
+    if arguments.only.is_none() {
+        for ours in HAND_OVER {
+            eprintln!("      handing over from {ours} and back");
+            report.handovers.push(Handover::try_with(&mut stage, ours)?);
+        }
+    }
+    report.agent = stage.agent.take();
     Ok(())
 }
 

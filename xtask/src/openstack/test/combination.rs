@@ -47,6 +47,11 @@ impl Combination {
         }
     }
 
+    /// Neutron's hops alone, in the same scene.
+    pub(super) fn reference(self) -> Self {
+        Self::new(self.scene, false, None)
+    }
+
     /// Whether all is Neutron's.
     pub(super) fn is_reference(self) -> bool {
         !self.our_proxy && self.our_agent.is_none()
@@ -64,6 +69,12 @@ pub(super) const ALL: [Combination; 8] = [
     Combination::new(Scene::Routers, true, Some(Resolver::NeutronRest)),
     Combination::new(Scene::Ovn, false, None),
     Combination::new(Scene::Ovn, false, Some(Resolver::Ovn)),
+];
+
+/// Those that hand over to Neutron's hops and back: the agent alone, and all.
+pub(super) const HAND_OVER: [Combination; 2] = [
+    Combination::new(Scene::Routers, false, Some(Resolver::NeutronRpc)),
+    Combination::new(Scene::Routers, true, Some(Resolver::NeutronRpc)),
 ];
 
 impl fmt::Display for Combination {

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::combination::Combination;
 use super::comparison::Verdict;
+use super::handover::Handover;
 use super::outcome::Outcome;
 use super::request::Request;
 use crate::openstack::place::Place;
+use crate::openstack::rest::Agent;
 
 /// One combination, tried.
 pub(super) struct Run {
@@ -19,6 +21,8 @@ pub(super) struct Run {
     /// Of the times that the requests took.
     pub(super) median: Duration,
     /// One of each request; none where it cannot be asked.
+    /// What cloud-init found otherwise than by Neutron's hops.
+    pub(super) cloud_init: Vec<String>,
     pub(super) outcomes: Vec<Option<Outcome>>,
     pub(super) verdicts: Vec<Option<Verdict>>,
 }
@@ -27,6 +31,9 @@ pub(super) struct Run {
 pub(super) struct Report<'a> {
     pub(super) requests: &'a [Request],
     pub(super) runs: Vec<Run>,
+    pub(super) handovers: Vec<Handover>,
+    /// Ours, as Neutron's server saw it.
+    pub(super) agent: Option<Agent>,
 }
 
 impl<'a> Report<'a> {
@@ -34,18 +41,42 @@ impl<'a> Report<'a> {
         Self {
             requests,
             runs: Vec::new(),
+            handovers: Vec::new(),
+            agent: None,
         }
     }
 
-    pub(super) fn has(&self, wanted: impl Fn(&Verdict) -> bool) -> bool {
-        let verdicts = self.runs.iter().flat_map(|run| &run.verdicts);
-        verdicts.flatten().any(wanted)
+    /// # Errors
+    /// When anything is otherwise than with Neutron's hops and nothing explains it.
+    pub(super) fn judge(&self) -> Result<()> {
+        let is_different = |(_, verdict): (_, &Verdict)| matches!(verdict, Verdict::Different);
+        ensure!(
+            !self.verdicts().any(is_different),
+            "metadatad answers otherwise than Neutron, and nothing explains it"
+        );
+        ensure!(
+            self.runs.iter().all(|run| run.cloud_init.is_empty()),
+            "cloud-init finds something else than with Neutron"
+        );
+        ensure!(
+            self.handovers.iter().all(Handover::is_clean),
+            "a guest saw more than 503 while one took the other's place"
+        );
+        Ok(())
     }
 
     pub(super) fn print(&self) {
         self.print_table();
         self.print_explanations();
         self.print_differences();
+        if let Some(agent) = &self.agent {
+            println!("\n== Our agent, as Neutron lists it: {agent}");
+        }
+        if !self.handovers.is_empty() {
+            println!("\n== A guest that asks while one takes the other's place");
+            let handovers = self.handovers.iter();
+            handovers.for_each(|handover| println!("   {handover}"));
+        }
     }
 
     fn print_table(&self) {
@@ -75,6 +106,12 @@ impl<'a> Report<'a> {
             }
             println!();
         }
+        print!("   {:<22} {:>8}", "cloud-init's crawl", "");
+        for run in &self.runs {
+            let verdict = if run.cloud_init.is_empty() { "e" } else { "D" };
+            print!(" {verdict:>12}");
+        }
+        println!();
     }
 
     fn groups(&self) -> Vec<&'static str> {
@@ -124,6 +161,12 @@ impl<'a> Report<'a> {
 
     fn print_differences(&self) {
         for run in &self.runs {
+            for difference in &run.cloud_init {
+                println!(
+                    "\n== DIFFERENT: cloud-init by {}: {difference}",
+                    run.combination
+                );
+            }
             let rows = self.requests.iter().zip(&run.outcomes).zip(&run.verdicts);
             for ((request, outcome), verdict) in rows {
                 if let (Some(outcome), Some(Verdict::Different)) = (outcome, verdict) {
@@ -152,7 +195,8 @@ impl<'a> Report<'a> {
     /// Writes `comparison.json`.
     pub(super) fn write(&self, place: &Place) -> Result<()> {
         let runs: Vec<Value> = self.runs.iter().map(|run| self.run_json(run)).collect();
-        let path = place.write("comparison.json", &format!("{:#}\n", json!(runs)))?;
+        let document = json!({ "runs": runs, "handovers": self.handovers });
+        let path = place.write("comparison.json", &format!("{document:#}\n"))?;
         eprintln!("      written to {}", path.display());
         Ok(())
     }
@@ -174,6 +218,7 @@ impl<'a> Report<'a> {
             .collect();
         json!({
             "combination": run.combination.to_string(), "median_seconds": run.median.as_secs_f64(), "requests": rows,
+            "cloud_init": run.cloud_init,
         })
     }
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::combination::{Combination, Scene};
+use super::combination::{Combination, Resolver, Scene};
+use super::heartbeat::Heartbeat;
 use super::ours::Ours;
 use crate::openstack::place::Place;
 use crate::openstack::record::Record;
+use crate::openstack::rest::Agent;
 use crate::openstack::services::{neutron, ovn};
 use crate::openstack::{fabric, stopping};
 
@@ -18,6 +20,8 @@ pub(super) struct Stage<'a> {
     place: &'a Place,
     binary: PathBuf,
     ours: Option<Ours>,
+    /// Ours, as Neutron's server last saw it.
+    pub(super) agent: Option<Agent>,
 }
 
 impl<'a> Stage<'a> {
@@ -26,6 +30,7 @@ impl<'a> Stage<'a> {
             place,
             binary: binary.to_owned(),
             ours: None,
+            agent: None,
         }
     }
 
@@ -33,8 +38,15 @@ impl<'a> Stage<'a> {
     pub(super) fn set(&mut self, combination: Combination) -> Result<()> {
         self.ours = None;
         self.set_agent(combination)?;
+        let heartbeat = match combination.our_agent {
+            Some(Resolver::NeutronRpc) => Some(Heartbeat::now()?),
+            _ => None,
+        };
         if !combination.is_reference() {
             self.ours = Some(Ours::start(self.place, &self.binary, combination)?);
+        }
+        if let Some(heartbeat) = heartbeat {
+            self.agent = Some(heartbeat.wait_for_next()?);
         }
         fabric::route_metadata(self.place, combination.scene == Scene::Ovn)
     }
