@@ -70,6 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     privilege::become_root(&arguments.as_root())?;
     let place = Place::here();
+    let _lock = place.lock()?;
     match &arguments.action {
         Action::Test(arguments) => {
             up::ensure(&place)?;

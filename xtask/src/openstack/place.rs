@@ -1,10 +1,11 @@
 //! The directory of the cloud: its data, configuration, logs and programs.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
 use serde::de::DeserializeOwned;
 
 use crate::repository;
@@ -46,6 +47,17 @@ impl Place {
                 .with_context(|| format!("cannot make {}", path.display()))?;
         }
         Ok(())
+    }
+
+    /// Lets one command at a time work on the cloud.
+    pub(super) fn lock(&self) -> Result<Flock<File>> {
+        let path = self.root.with_extension("lock");
+        let file =
+            File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
+            bail!("another `cargo xtask openstack` is at work: wait for its end");
+        };
+        Ok(lock)
     }
 
     pub(super) fn root(&self) -> &Path {
