@@ -1,9 +1,10 @@
 //! The cloud for the benchmark: all of it as it is, only that the metadata agent
 //! may be sent to another Nova.
 
-use std::fs;
+use std::fs::{self, File};
 
 use anyhow::{Context, Result};
+use nix::fcntl::Flock;
 
 use super::addresses;
 use super::cloud::{self, Networks};
@@ -17,6 +18,8 @@ use crate::lab::guest::Guest;
 #[derive(Debug)]
 pub(crate) struct RunningCloud {
     place: Place,
+    /// Nobody else changes the cloud meanwhile.
+    _lock: Flock<File>,
 }
 
 impl RunningCloud {
@@ -24,8 +27,9 @@ impl RunningCloud {
     /// When something cannot be installed, started or made.
     pub(crate) fn ensure() -> Result<Self> {
         let place = Place::here();
+        let lock = place.lock()?;
         up::ensure(&place)?;
-        Ok(Self { place })
+        Ok(Self { place, _lock: lock })
     }
 
     /// The message bus, as `transport_url` has it.
