@@ -1,6 +1,8 @@
 //! What an accept loop does when `accept(2)` fails.
 
+use std::future::poll_fn;
 use std::io;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -32,6 +34,22 @@ impl AcceptFaults {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// The next connection that waits in a listener's queue already: whoever closes the
+/// listener would reset it.
+pub async fn queued<T>(
+    mut poll_accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+) -> Option<T> {
+    // So that the runtime hears of what came last.
+    tokio::task::yield_now().await;
+    poll_fn(|cx| {
+        Poll::Ready(match poll_accept(cx) {
+            Poll::Ready(Ok(accepted)) => Some(accepted),
+            Poll::Ready(Err(_)) | Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 /// accept(2): errors of the new connection itself are passed on by Linux.

@@ -16,15 +16,16 @@ mod tests;
 mod unix_upstream;
 mod watchdog;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::server::conn::http1;
 use nix::sys::socket::{setsockopt, sockopt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::AcceptFaults;
+use crate::accept::{self, AcceptFaults};
 use crate::agent::Agent;
 use crate::body::request::BodyLimits;
 use crate::config::{ProxyConfig, ProxyTimeouts};
@@ -117,24 +118,7 @@ impl Proxy {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        let admission = GuestConnections::admit(
-                            &origin,
-                            peer.ip().to_canonical(),
-                            self.connections_per_guest,
-                        );
-                        match admission {
-                            Admission::Welcome(ticket) => {
-                                let guest = Guest::new(&self, &stream, ticket);
-                                connections.spawn(connection::serve(guest, stream, drain.clone()));
-                            }
-                            Admission::TooMany(ticket) => {
-                                self.metrics.refused.inc();
-                                connections.spawn(connection::refuse(ticket, stream));
-                            }
-                            Admission::Flood => {
-                                self.metrics.refused.inc();
-                            }
-                        }
+                        self.admit(&origin, stream, peer, &drain, &mut connections);
                     }
                     Err(error) => faults.survive(&origin.namespace, &error).await,
                 },
@@ -142,8 +126,35 @@ impl Proxy {
                 () = drain.cancelled() => break,
             }
         }
+        while let Some((stream, peer)) = accept::queued(|cx| listener.poll_accept(cx)).await {
+            self.admit(&origin, stream, peer, &drain, &mut connections);
+        }
         drop(listener);
         while connections.join_next().await.is_some() {}
+    }
+
+    fn admit(
+        self: &Arc<Self>,
+        origin: &Arc<Origin>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        drain: &CancellationToken,
+        connections: &mut JoinSet<()>,
+    ) {
+        let address = peer.ip().to_canonical();
+        match GuestConnections::admit(origin, address, self.connections_per_guest) {
+            Admission::Welcome(ticket) => {
+                let guest = Guest::new(self, &stream, ticket);
+                connections.spawn(connection::serve(guest, stream, drain.clone()));
+            }
+            Admission::TooMany(ticket) => {
+                self.metrics.refused.inc();
+                connections.spawn(connection::refuse(ticket, stream));
+            }
+            Admission::Flood => {
+                self.metrics.refused.inc();
+            }
+        }
     }
 
     /// Options that accepted sockets inherit from their listener, which saves

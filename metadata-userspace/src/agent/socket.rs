@@ -19,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::door::{self, Proxies, Unidentified};
 use super::{Agent, Answer};
-use crate::accept::AcceptFaults;
+use crate::accept::{self, AcceptFaults};
 use crate::body::Body;
 use crate::body::request::{BodyLimits, bounded};
+use crate::first_request::FirstRequest;
 use crate::logging::access::{Record, Recorded};
 use crate::reply;
 
@@ -56,6 +57,14 @@ pub async fn serve(
             () = drain.cancelled() => break,
         }
     }
+    while let Some((stream, _)) = accept::queued(|cx| listener.poll_accept(cx)).await {
+        connections.spawn(connection(
+            stream,
+            Arc::clone(&agent),
+            proxies,
+            drain.clone(),
+        ));
+    }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
@@ -66,18 +75,22 @@ async fn connection(
     proxies: Proxies,
     drain: CancellationToken,
 ) {
+    let first_request = FirstRequest::default();
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .half_close(true)
         .serve_connection(
             TokioIo::new(stream),
-            service_fn(|request| exchange(&agent, proxies, request)),
+            service_fn(|request| {
+                first_request.came();
+                exchange(&agent, proxies, request)
+            }),
         );
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = drain.cancelled() => {
+        () = first_request.may_end(&drain) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

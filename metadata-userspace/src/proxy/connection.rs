@@ -46,7 +46,7 @@ pub(super) async fn serve(guest: Arc<Guest>, stream: TcpStream, drain: Cancellat
     let service = service_fn(|request| exchange::answer(Arc::clone(&guest), request));
     let mut connection = guest.proxy.http.serve_connection(io, service);
     let mut timer = pin!(guest.watchdog.timer());
-    let mut drain = pin!(drain.cancelled());
+    let mut drain = pin!(guest.first_request.may_end(&drain));
     let mut draining = false;
     let end = poll_fn(|cx| {
         if !draining && drain.as_mut().poll(cx).is_ready() {

@@ -37,6 +37,7 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Recorded<Body, InFlight>>, Infallible> {
     guest.watchdog.enter(Phase::Exchange);
+    guest.first_request.came();
     let requester = Some(Arc::clone(&guest.requester));
     let mut record = Record::start(Some(guest.namespace()), requester, &request);
     let in_flight = InFlight {

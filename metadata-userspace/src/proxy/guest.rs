@@ -9,6 +9,7 @@ use super::Proxy;
 use super::limits::Ticket;
 use super::saved_syn;
 use super::watchdog::Watchdog;
+use crate::first_request::FirstRequest;
 use crate::identity::Requester;
 
 /// Everything that the requests of a connection share.
@@ -16,6 +17,7 @@ pub(super) struct Guest {
     pub(super) proxy: Arc<Proxy>,
     pub(super) requester: Arc<Requester>,
     pub(super) watchdog: Watchdog,
+    pub(super) first_request: FirstRequest,
     ticket: Ticket,
     body_unread: AtomicBool,
 }
@@ -33,6 +35,7 @@ impl Guest {
                 mac: saved_syn::source_mac(stream),
             }),
             watchdog: Watchdog::new(&proxy.timeouts),
+            first_request: FirstRequest::default(),
             ticket,
             body_unread: AtomicBool::new(false),
         })

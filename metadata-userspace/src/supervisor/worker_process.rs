@@ -90,7 +90,12 @@ impl WorkerProcess {
             let started = Instant::now();
             match spawn(&self.account) {
                 Ok(mut worker) => match self.attend(&mut worker).await {
-                    End::Dismissed => return drain(worker).await,
+                    End::Dismissed => {
+                        // Nobody will accept what would queue in them now; another
+                        // program may listen at the same address.
+                        drop(self.listeners);
+                        return drain(worker).await;
+                    }
                     End::Died(status) => report_death(&status),
                 },
                 Err(error) => tracing::error!(%error, "cannot start a worker"),

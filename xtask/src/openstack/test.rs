@@ -36,13 +36,17 @@ use crate::{packages, stop};
 /// Longer than Nova remembers an instance here.
 const NOVA_FORGETS: Duration = Duration::from_millis(1200);
 
+/// The part that is no combination.
+const HANDING_OVER: &str = "hand-over";
+
 /// Options of `cargo xtask openstack test`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Take target/release/metadatad as it is
     #[arg(long)]
     pub(super) no_build: bool,
-    /// Only combinations whose name has this in it, and what they are compared with
+    /// Only combinations whose name has this in it, and what they are compared with;
+    /// or `hand-over`
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 }
@@ -53,6 +57,11 @@ impl Arguments {
         let mut arguments = vec!["test".to_owned(), "--no-build".to_owned()];
         arguments.extend(self.only.iter().map(|text| format!("--only={text}")));
         arguments
+    }
+
+    fn hands_over(&self) -> bool {
+        let only = self.only.as_deref();
+        only.is_none_or(|text| text == HANDING_OVER)
     }
 
     fn combinations(&self) -> Vec<Combination> {
@@ -113,7 +122,7 @@ fn try_all(place: &Place, binary: &Path, arguments: &Arguments, report: &mut Rep
             verdicts,
         });
     }
-    if arguments.only.is_none() {
+    if arguments.hands_over() {
         for ours in HAND_OVER {
             eprintln!("      handing over from {ours} and back");
             report.handovers.push(Handover::try_with(&mut stage, ours)?);

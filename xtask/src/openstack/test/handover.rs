@@ -18,8 +18,7 @@ use crate::openstack::fabric;
 
 /// Between two requests of the guest.
 const INTERVAL: Duration = Duration::from_millis(20);
-/// How often one takes the other's place.
-const CHANGES: usize = 2;
+const LOST_BY_NEUTRON: usize = 1;
 /// How long each of them serves before it goes.
 const SERVES: Duration = Duration::from_secs(2);
 
@@ -58,14 +57,14 @@ impl Handover {
     }
 
     /// While nobody listens at the agent's socket haproxy says 503, after which
-    /// cloud-init asks again. A request on its way to an agent or a proxy that goes
-    /// can be lost with it, one each time.
+    /// cloud-init asks again. The request that Neutron's agent was answering when it
+    /// was ended becomes haproxy's 502; ours finishes what it began.
     pub(super) fn is_clean(&self) -> bool {
         let lost = self
             .seen
             .iter()
             .filter(|(what, _)| !["200", "503"].contains(&what.as_str()));
-        lost.map(|(_, count)| count).sum::<usize>() <= CHANGES
+        lost.map(|(_, count)| count).sum::<usize>() <= LOST_BY_NEUTRON
     }
 }
 

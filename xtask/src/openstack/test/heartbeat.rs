@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::lab::wait;
+use crate::openstack::addresses;
 use crate::openstack::rest::{self, Agent};
 
 const AGENT: &str = "neutron-metadata-agent";
@@ -35,6 +36,6 @@ impl Heartbeat {
 
 fn agent() -> Result<Agent> {
     let mut agents = rest::agents()?.into_iter();
-    let found = agents.find(|agent| agent.binary == AGENT);
+    let found = agents.find(|agent| agent.binary == AGENT && agent.host == addresses::HOST);
     found.with_context(|| format!("Neutron knows no {AGENT}"))
 }
