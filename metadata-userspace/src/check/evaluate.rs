@@ -4,6 +4,7 @@ use caps::Capability;
 
 use super::facts::{Bpffs, HostFacts};
 use super::modules::Availability;
+use super::sources::Source;
 use super::{Finding, Severity};
 use crate::config::{Config, NovaProtocol};
 
@@ -27,6 +28,7 @@ pub(super) fn findings(config: &Config, facts: &HostFacts) -> Vec<Finding> {
     findings.extend(directories(facts));
     findings.extend(files(facts));
     findings.extend(inventory(config, facts));
+    findings.extend(sources(facts));
     findings.extend(nova(config, facts));
     findings.push(open_files(facts));
     findings
@@ -167,14 +169,11 @@ fn foreign_listeners(config: &Config, facts: &HostFacts) -> Vec<Finding> {
         .foreign_listeners
         .iter()
         .map(|one| {
-            warning(
-                format!(
-                    "{}: {} (pid {}) listens on port {port} already",
-                    one.namespace, one.process, one.pid
-                ),
-                "steered requests reach it instead of metadatad's proxy; stop it to replace it \
-                 (for the l3-agent's haproxy: enable_metadata_proxy = False)",
-            )
+            ok(format!(
+                "{}: {} (pid {}) listens on port {port} too; metadatad answers while it runs, that \
+                 when it does not",
+                one.namespace, one.process, one.pid
+            ))
         })
         .collect()
 }
@@ -266,6 +265,28 @@ fn nova(config: &Config, facts: &HostFacts) -> Vec<Finding> {
         NovaProtocol::Http | NovaProtocol::Https => {}
     }
     findings
+}
+
+fn sources(facts: &HostFacts) -> Vec<Finding> {
+    let judge = |source: &Source| {
+        let Source {
+            name,
+            option,
+            place,
+            accepts,
+        } = source;
+        match accepts {
+            Ok(()) => ok(format!("{name} accepts at {place}")),
+            Err(reason) => warning(
+                format!("{name} at {place} does not accept: {reason}"),
+                format!(
+                    "start it or correct {option}; where no other is named, guests get 503 until \
+                     then"
+                ),
+            ),
+        }
+    };
+    facts.sources.iter().map(judge).collect()
 }
 
 fn open_files(facts: &HostFacts) -> Finding {

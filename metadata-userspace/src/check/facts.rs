@@ -1,9 +1,8 @@
 //! What is to be seen on this host. Looking changes nothing.
 
 use std::collections::HashSet;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use caps::Capability;
 use nix::sys::resource::{Resource, getrlimit};
@@ -12,11 +11,9 @@ use nix::unistd::{AccessFlags, access};
 
 use super::modules::{Availability, KernelModules};
 use super::namespaces::{ForeignListener, foreign_listeners, served};
+use super::sources::{Source, connect, sources};
 use crate::config::{Account, AccountError, Config, NovaConfig};
 use crate::inventory::Inventory;
-
-/// How long Nova may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A snapshot of the host, as far as the configuration makes it matter.
 #[derive(Clone, Debug)]
@@ -41,6 +38,8 @@ pub struct HostFacts {
     pub inventory: Option<Result<usize, String>>,
     /// `None` when metadatad serves the API itself.
     pub nova: Option<Result<SocketAddr, String>>,
+    /// What the resolver asks.
+    pub sources: Vec<Source>,
     /// Hard limit of open files.
     pub open_files: u64,
 }
@@ -78,7 +77,8 @@ impl HostFacts {
             directories: directories(config),
             files: files(&config.nova),
             inventory: config.agent.inventory.as_deref().map(inventory),
-            nova: (!config.api.embedded).then(|| connect(&config.nova)),
+            nova: (!config.api.embedded).then(|| connect(&config.nova.host, config.nova.port)),
+            sources: sources(config),
             open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard),
             kernel,
         }
@@ -153,18 +153,4 @@ fn inventory(path: &Path) -> Result<usize, String> {
     Inventory::load(path)
         .map(|inventory| inventory.instances().len())
         .map_err(|error| error.to_string())
-}
-
-fn connect(nova: &NovaConfig) -> Result<SocketAddr, String> {
-    let addresses = (nova.host.as_str(), nova.port)
-        .to_socket_addrs()
-        .map_err(|error| format!("the name does not resolve: {error}"))?;
-    let mut outcome = Err("the name has no address".to_owned());
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-            Ok(_) => return Ok(address),
-            Err(error) => outcome = Err(format!("{address}: {error}")),
-        }
-    }
-    outcome
 }

@@ -38,6 +38,7 @@ fn facts() -> HostFacts {
         directories: vec![("/var/lib/neutron".into(), Ok(()))],
         files: vec![("auth_ca_cert", "/etc/ssl/ca.pem".into(), Ok(()))],
         inventory: Some(Ok(3)),
+        sources: Vec::new(),
         nova: Some(Ok("192.0.2.1:8775".parse().unwrap())),
         open_files: 524_288,
     }
@@ -169,13 +170,37 @@ fn namespaces_that_are_not_there_are_a_warning() {
         complaint(|_, facts| facts.served.clear()),
         "Warning: no namespace in /run/netns matches \"qrouter-*\" yet"
     );
+}
+
+#[test]
+fn neutrons_haproxies_may_stay() {
+    let mut facts = facts();
+    facts.foreign_listeners = vec![ForeignListener {
+        namespace: "qrouter-1".to_owned(),
+        pid: 42,
+        process: "haproxy".to_owned(),
+    }];
+    let findings = findings(&config(), &facts);
+    let told = findings.iter().find(|one| one.what.contains("haproxy"));
+    let told = told.unwrap();
+    assert_eq!(told.severity, Severity::Ok);
+    assert!(
+        told.what
+            .starts_with("qrouter-1: haproxy (pid 42) listens on port 9697 too")
+    );
+}
+
+#[test]
+fn a_server_that_the_resolver_asks_and_that_is_away_is_a_warning() {
+    let away = Source {
+        name: "RabbitMQ",
+        option: "transport_url",
+        place: "controller port 5672".to_owned(),
+        accepts: Err("Connection refused".to_owned()),
+    };
     assert_eq!(
-        complaint(|_, facts| facts.foreign_listeners = vec![ForeignListener {
-            namespace: "qrouter-1".to_owned(),
-            pid: 42,
-            process: "haproxy".to_owned(),
-        }]),
-        "Warning: qrouter-1: haproxy (pid 42) listens on port 9697 already"
+        complaint(|_, facts| facts.sources = vec![away]),
+        "Warning: RabbitMQ at controller port 5672 does not accept: Connection refused"
     );
 }
 
