@@ -2,7 +2,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use anyhow::Result;
 use nix::sys::signal::Signal;
 use xtask::lab::inventory;
 use xtask::lab::site::Site;
+use xtask::lab::unique;
 use xtask::lab::wait;
 
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
@@ -84,5 +85,23 @@ fn the_agents_socket_has_the_mode_and_the_owner_of_the_options() -> Result<()> {
     assert_eq!((socket.uid(), socket.gid()), (1, 65534));
     let worker = xtask::lab::proc::status(site.daemon.worker_pid()?, "Uid")?;
     assert_eq!(worker.split_whitespace().collect::<Vec<_>>(), ["1"; 4]);
+    Ok(())
+}
+
+#[test]
+fn a_state_directory_of_root_matters_to_the_embedded_api_only() -> Result<()> {
+    let state = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir()?;
+    let path = state.path().display().to_string();
+    let nobody = unique::loopback_port()?;
+    let site = Site::with(
+        METADATAD,
+        |_| {},
+        |setup| setup.nova_port(nobody).default_option("state_path", &path),
+    )?;
+    // Nova is away; what answers so is a worker that lives.
+    assert_eq!(site.guest.get("/openstack")?.status, 503);
+    assert_eq!(site.daemon.status()?["worker"]["restarts"], 0);
     Ok(())
 }

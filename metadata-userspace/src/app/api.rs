@@ -14,6 +14,7 @@ use crate::supervisor::sockets;
 
 /// Serves the API until it is told to stop. Needs tokio's local task set.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    let config = without_agent(config);
     let account = config.worker.account()?;
     let (commands, queue) = mpsc::unbounded_channel();
     run::hand_over(vec![(ListenerRole::Api, open(&config)?)], &commands)?;
@@ -29,6 +30,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         None,
     )
     .await?)
+}
+
+/// Nobody is identified here, so no server is asked and none is reported to.
+fn without_agent(mut config: Config) -> Config {
+    config.api.embedded = true;
+    config.agent.enabled = false;
+    (config.messaging, config.keystone, config.ovn) = (None, None, None);
+    config
 }
 
 /// Listens at `nova_metadata_host:nova_metadata_port`.

@@ -37,7 +37,9 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let listeners = listeners::open(&config)?;
     let (commands, queue) = mpsc::unbounded_channel();
     let first_free = hand_over(listeners, &commands)?;
-    passwords::prepare(&config.api.password_dir, &account)?;
+    if config.api.embedded {
+        passwords::prepare(&config.api.password_dir, &account)?;
+    }
     let namespaces = namespaces(&config, commands.clone(), first_free)?;
     let done = supervise(
         Worker {

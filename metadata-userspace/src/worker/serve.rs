@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -38,6 +39,11 @@ pub enum WorkerError {
     NotBriefed,
     #[error("a socket was announced and did not come along")]
     NoSocket,
+    #[error("password_dir: {directory} cannot be used: {source}")]
+    Passwords {
+        directory: PathBuf,
+        source: io::Error,
+    },
     #[error("cannot serve a socket: {0}")]
     Socket(#[from] io::Error),
     #[error("cannot set up TLS towards Nova: {0}")]
@@ -57,7 +63,8 @@ pub struct Worker {
     ports: Arc<dyn Ports>,
     proxy: Arc<Proxy>,
     agent: Arc<Agent>,
-    api: Arc<Api>,
+    /// Only where metadatad answers in Nova's place.
+    api: Option<Arc<Api>>,
     admin: Arc<Admin>,
     threads: Threads,
     serving: HashMap<ListenerId, Vec<AbortHandle>>,
@@ -114,7 +121,7 @@ impl Worker {
             metrics.proxy.clone(),
         );
         Ok(Self {
-            api: Arc::new(embedded_api(&config, inventory.clone())?),
+            api: embedded_api(&config, &inventory)?.map(Arc::new),
             admin: Arc::new(Admin::new(desk.clone(), metrics, host)),
             proxy: Arc::new(proxy),
             agent,
@@ -185,13 +192,17 @@ impl Worker {
                     Ok(())
                 }
             }),
-            ListenerRole::Api => self.on_each_thread(socket, |socket| {
-                let (api, drain) = (self.api.clone(), self.drain.clone());
-                async move {
-                    api::server::serve(tcp(socket)?, api, drain).await;
-                    Ok(())
-                }
-            }),
+            ListenerRole::Api => {
+                let no_api = || io::Error::other("there is no embedded API");
+                let api = self.api.as_ref().ok_or_else(no_api)?;
+                self.on_each_thread(socket, |socket| {
+                    let (api, drain) = (api.clone(), self.drain.clone());
+                    async move {
+                        api::server::serve(tcp(socket)?, api, drain).await;
+                        Ok(())
+                    }
+                })
+            }
             ListenerRole::Admin => self.here(Door::Unix(unix(socket.try_clone()?)?)),
             ListenerRole::Metrics => self.here(Door::Tcp(tcp(socket.try_clone()?)?)),
         }
@@ -240,15 +251,24 @@ fn upstream(config: &Config, agent: &Arc<Agent>) -> Upstream {
     }
 }
 
-fn embedded_api(config: &Config, inventory: Arc<ArcSwap<Inventory>>) -> io::Result<Api> {
-    let passwords = PasswordStore::open(&config.api.password_dir)?;
-    let secret = config.nova.shared_secret.clone();
-    Ok(Api::new(
-        inventory,
+fn embedded_api(
+    config: &Config,
+    inventory: &Arc<ArcSwap<Inventory>>,
+) -> Result<Option<Api>, WorkerError> {
+    if !config.api.embedded {
+        return Ok(None);
+    }
+    let directory = &config.api.password_dir;
+    let passwords = PasswordStore::open(directory).map_err(|source| WorkerError::Passwords {
+        directory: directory.clone(),
+        source,
+    })?;
+    Ok(Some(Api::new(
+        inventory.clone(),
         passwords,
-        secret,
+        config.nova.shared_secret.clone(),
         config.api.dhcp_domain.clone(),
-    ))
+    )))
 }
 
 fn tcp(socket: OwnedFd) -> io::Result<TcpListener> {
