@@ -26,10 +26,6 @@ const STALE: HeaderValue = HeaderValue::from_static(
     "110 metadatad \"Response is Stale\", 111 metadatad \"Revalidation Failed\"",
 );
 
-/// A copy this young is not replaced: copying each answer of a guest that asks
-/// without pause took a tenth of the CPU time of its requests.
-const AS_NEW: Duration = Duration::from_secs(1);
-
 /// How long a document is of use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lifetimes {
@@ -70,9 +66,6 @@ impl Documents {
         if life.is_zero() || !tells {
             return;
         }
-        if self.knows_as_much(question, answer, now) {
-            return;
-        }
         let document = Arc::new(Document {
             answer: answer.compact(),
             since: now,
@@ -82,11 +75,6 @@ impl Documents {
         if let Some(born) = now.checked_sub(life) {
             shelves.drop_older_than(born);
         }
-    }
-
-    fn knows_as_much(&self, question: &Question, answer: &WholeAnswer, now: Instant) -> bool {
-        let known = self.lock().get(question);
-        known.is_some_and(|known| known.answer.status == answer.status && known.age(now) < AS_NEW)
     }
 
     /// The document has become one that is not kept.
