@@ -60,8 +60,14 @@ pub fn build_object() -> Result<PathBuf> {
 /// The first compiler for which there is a linker as well: a nightly's LLVM may
 /// be newer than every LLVM that can be installed.
 fn find_or_install() -> Result<(Compiler, PathBuf)> {
+    let candidates = compiler::candidates();
+    let present = candidates.iter().filter(|compiler| compiler.is_present());
+    let ready = |compiler: &Compiler| Some((*compiler, linker::find(compiler.llvm().ok()?)?));
+    if let Some(ready) = present.into_iter().find_map(ready) {
+        return Ok(ready);
+    }
     let mut failures = String::new();
-    for compiler in compiler::candidates() {
+    for compiler in candidates {
         let linker = compiler
             .provide()
             .and_then(|()| linker::find_or_install(compiler.llvm()?));

@@ -2,13 +2,18 @@
 //! known are served, new ones wait and are told to come again, and all is well when
 //! all is well again, without a restart.
 
-use std::thread::sleep;
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use xtask::lab::daemon::Setup;
 use xtask::lab::rabbitmq::RabbitMq;
+use xtask::lab::wait;
 
 use crate::cloud::Cloud;
 use crate::server::Manner;
@@ -114,4 +119,59 @@ fn a_rabbitmq_that_goes_away_is_waited_for() -> Result<()> {
 
     assert_eq!(cloud.daemon.worker_pid()?, worker);
     Ok(())
+}
+
+#[test]
+fn something_that_is_no_rabbitmq_is_named_and_forgiven() -> Result<()> {
+    let mut cloud = cloud_with_newcomers(1)?;
+    cloud.rabbit.kill()?;
+    let impostor = Impostor::start(cloud.rabbit.port())?;
+    endures(&mut cloud, 1, "rabbitmq", "speaks AMQP")?;
+    drop(impostor);
+    cloud.rabbit.start_again()?;
+    recovers(&mut cloud, 1)
+}
+
+/// Listens in RabbitMQ's place and talks nonsense; ended on drop.
+struct Impostor {
+    port: u16,
+    ended: Arc<AtomicBool>,
+    talking: Option<JoinHandle<()>>,
+}
+
+impl Impostor {
+    fn start(port: u16) -> Result<Self> {
+        let mut free = None;
+        wait::until("RabbitMQ's port is free", Duration::from_secs(10), || {
+            free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok();
+            Ok(free.is_some())
+        })?;
+        let listener = free.context("no port")?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&ended);
+        let talking = spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                if told.load(Ordering::SeqCst) {
+                    break;
+                }
+                let _gone = stream.write_all(b"220 this is a mail server\r\n");
+            }
+        });
+        Ok(Self {
+            port,
+            ended,
+            talking: Some(talking),
+        })
+    }
+}
+
+impl Drop for Impostor {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        // Wakes the thread, which then finds that it is over.
+        let _nobody = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        if let Some(talking) = self.talking.take() {
+            let _panicked = talking.join();
+        }
+    }
 }

@@ -54,7 +54,7 @@ pub(super) fn candidates() -> Vec<Compiler> {
 }
 
 impl Compiler {
-    fn is_present(self) -> bool {
+    pub(super) fn is_present(self) -> bool {
         let needed = match self {
             Self::Nightly => "lib/rustlib/src/rust/library/core/Cargo.toml".to_owned(),
             Self::Debian => format!("lib/rustlib/{TARGET}"),

@@ -25,14 +25,24 @@ const fn llvm_package(name: &'static str) -> Package {
     }
 }
 
-/// The bpf-linker for this LLVM below `target/`, built there if it is not; the
-/// user's home stays as it is.
+/// The bpf-linker for this LLVM below `target/`, if it was built.
+pub(super) fn find(llvm: u32) -> Option<PathBuf> {
+    let linker = root(llvm).join("bin/bpf-linker");
+    linker.exists().then_some(linker)
+}
+
+/// Below `target/`: the user's home stays as it is.
+fn root(llvm: u32) -> PathBuf {
+    repository::root().join(format!("target/tools/llvm-{llvm}"))
+}
+
+/// The same, built if it was not.
 pub(super) fn find_or_install(llvm: u32) -> Result<PathBuf> {
-    let root = repository::root().join(format!("target/tools/llvm-{llvm}"));
-    let linker = root.join("bin/bpf-linker");
-    if linker.exists() {
+    if let Some(linker) = find(llvm) {
         return Ok(linker);
     }
+    let root = root(llvm);
+    let linker = root.join("bin/bpf-linker");
     let prefix = llvm_prefix(llvm)?;
     eprintln!("      building bpf-linker {VERSION} for LLVM {llvm}; this takes a minute or two");
     install(llvm, &prefix, &root).with_context(|| {
