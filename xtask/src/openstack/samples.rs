@@ -19,6 +19,7 @@ use crate::process;
 const NAMESPACES: &[&str] = &[
     "neutron",
     "neutron.base.agent",
+    "neutron.db",
     "neutron.metadata.agent",
     "neutron.l3.agent",
     "neutron.dhcp.agent",
@@ -38,11 +39,11 @@ const DIFFERENT_ON_PURPOSE: &[(&str, &str)] = &[
         "metadata_workers",
         "threads, not processes, and one for each CPU",
     ),
-    ("host", "the generator prints this machine's name; so do we"),
     (
-        "rabbit_qos_prefetch_count",
-        "a client of one reply queue needs no limit",
+        "control_exchange",
+        "Neutron's services set it themselves (neutron/common/config.py)",
     ),
+    ("host", "the generator prints this machine's name; so do we"),
 ];
 
 #[derive(Debug, Deserialize)]
