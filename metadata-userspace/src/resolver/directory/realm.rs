@@ -123,16 +123,18 @@ impl RealmPorts {
             return self.fetches.this().await;
         };
         let address = requester.address.to_canonical();
-        let expired = current.taken.elapsed() > self.known.lifetime;
-        if expired || current.with_address(address).is_empty() {
-            return self.fetches.next().await;
-        }
+        let ports = current.with_address(address);
         match requester.mac {
+            _ if ports.is_empty() => self.fetches.next().await,
             // Only the address speaks for the port: each request is confirmed, and
             // those that come together in one question.
             None => {
                 self.known.ask_about(address);
                 self.confirmations.next().await
+            }
+            // Only the age is in doubt, so an answer that is on its way will do.
+            Some(mac) if ports.iter().any(|port| port.mac == Some(mac)) => {
+                self.fetches.this().await
             }
             Some(mac) => {
                 self.fetches.next().await?;

@@ -254,6 +254,23 @@ async fn a_neutron_that_hangs_delays_the_known_by_a_second_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_silence_all_wait_for_one_answer() {
+    let asked = Asked::new(vec![port("a", 5, 5), port("b", 6, 6)]);
+    assert_eq!(asked.who(5, Some(5)).await, "a");
+    sleep(LIFETIME * 2).await;
+    let start = Instant::now();
+    let first = tokio::spawn({
+        let identifier = asked.identifier.clone();
+        async move { who(&identifier, 5, Some(5)).await }
+    });
+    sleep(Duration::from_millis(5)).await;
+    assert_eq!(asked.who(6, Some(6)).await, "b");
+    assert_eq!(first.await.unwrap(), "a");
+    assert!(start.elapsed() < Duration::from_millis(200));
+    assert_eq!(asked.neutron.calls(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn new_interfaces_are_new_networks() {
     let lifetime = LIFETIME * 1000;
     let asked = Asked::with_lifetime(vec![port("a", 5, 5)], lifetime);
