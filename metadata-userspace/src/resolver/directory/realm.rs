@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use super::rounds::Rounds;
 use super::snapshot::Snapshot;
 use crate::identity::{Port, Realm, Requester};
-use crate::resolver::ResolveError;
 use crate::resolver::identify::{Certainty, Sighting, mac_to_find};
 use crate::resolver::source::{PortQuery, PortSource};
+use crate::resolver::{Asking, ResolveError};
 
 /// Guests cause the fetching: an address that nobody has, a MAC that nobody knows.
 const PACE: Duration = Duration::from_secs(1);
@@ -61,11 +61,11 @@ impl RealmPorts {
             to_confirm: Mutex::default(),
         });
         let (fetched, confirmed) = (known.clone(), known.clone());
-        let fetch = move || -> std::pin::Pin<Box<dyn Future<Output = _> + Send>> {
+        let fetch = move || -> Asking<'static, ()> {
             let known = fetched.clone();
             Box::pin(async move { known.fetch().await })
         };
-        let confirm = move || -> std::pin::Pin<Box<dyn Future<Output = _> + Send>> {
+        let confirm = move || -> Asking<'static, ()> {
             let known = confirmed.clone();
             Box::pin(async move { known.confirm().await })
         };

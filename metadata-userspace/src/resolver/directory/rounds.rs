@@ -1,7 +1,5 @@
 //! One question at a time, whose answer all who wait for it share.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,14 +7,13 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::resolver::ResolveError;
+use crate::resolver::{Asking, ResolveError};
 
 /// A round that takes longer is in trouble.
 const LONG: Duration = Duration::from_secs(2);
 
 /// What a round does.
-pub(super) type Work =
-    dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), ResolveError>> + Send>> + Send + Sync;
+pub(super) type Work = dyn Fn() -> Asking<'static, ()> + Send + Sync;
 
 /// Runs the same work again and again, as long as somebody wants it.
 pub(super) struct Rounds {

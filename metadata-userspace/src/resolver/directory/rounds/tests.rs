@@ -11,7 +11,7 @@ const EACH: Duration = Duration::from_millis(100);
 fn rounds() -> (Arc<Rounds>, Arc<AtomicU64>) {
     let begun = Arc::new(AtomicU64::new(0));
     let counter = begun.clone();
-    let work = move || -> Pin<Box<dyn Future<Output = _> + Send>> {
+    let work = move || -> Asking<'static, ()> {
         counter.fetch_add(1, Ordering::Relaxed);
         Box::pin(async {
             sleep(EACH).await;
@@ -75,7 +75,7 @@ async fn a_round_outlives_the_one_who_wanted_it() {
 
 #[tokio::test(start_paused = true)]
 async fn failure_and_slowness_are_trouble() {
-    let failing = || -> Pin<Box<dyn Future<Output = _> + Send>> {
+    let failing = || -> Asking<'static, ()> {
         Box::pin(async {
             sleep(LONG * 2).await;
             Err(ResolveError {
