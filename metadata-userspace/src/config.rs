@@ -12,6 +12,7 @@ mod option;
 pub mod options;
 pub mod oslo;
 mod ovn;
+mod rate_limits;
 mod reader;
 mod transport_url;
 mod types;
@@ -34,6 +35,7 @@ pub use messaging::{
 pub use option::{AnyOption, Spec};
 pub use oslo::ConfigSource;
 pub use ovn::{OvnConfig, OvnTls, OvsdbRemote};
+pub use rate_limits::{RateLimits, RateWindow};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -237,6 +237,7 @@ impl Registry {
         let role = ListenerRole::Proxy {
             namespace: name.to_owned(),
             realm,
+            limits: None,
         };
         self.tell_worker(Command::Open {
             id,

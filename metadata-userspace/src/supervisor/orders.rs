@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, RateLimits};
 use crate::identity::Realm;
 use crate::inventory::Inventory;
 use crate::upstream::TlsFiles;
@@ -16,7 +16,12 @@ pub type ListenerId = u64;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ListenerRole {
     /// Guests of one namespace.
-    Proxy { namespace: String, realm: Realm },
+    Proxy {
+        namespace: String,
+        realm: Realm,
+        /// What the configuration says when there are none.
+        limits: Option<RateLimits>,
+    },
     /// `metadata_proxy_socket`.
     Agent,
     /// The embedded metadata API.

@@ -173,7 +173,9 @@ impl Worker {
 
     fn serve(&self, role: ListenerRole, socket: &OwnedFd) -> io::Result<Vec<AbortHandle>> {
         match role {
-            ListenerRole::Proxy { namespace, realm } => {
+            ListenerRole::Proxy {
+                namespace, realm, ..
+            } => {
                 let origin = Arc::new(Origin::new(realm, namespace));
                 self.on_each_thread(socket, |socket| {
                     let (proxy, origin, drain) =
