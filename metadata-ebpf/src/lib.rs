@@ -7,7 +7,7 @@ pub mod decision;
 pub mod packet;
 mod verdict;
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 pub use counter::VerdictCounter;
 pub use verdict::Verdict;
@@ -21,6 +21,9 @@ pub const ABI_VERSION: u32 = 1;
 /// A constant and not a global of the programs: no client can be told another
 /// address, and a constant costs no instruction.
 pub const METADATA_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+/// Where they send them over IPv6 (neutron-lib's METADATA_V6_IP).
+pub const METADATA_ADDRESS_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe);
 
 /// The port that guests use.
 pub const METADATA_PORT: u16 = 80;

@@ -3,6 +3,7 @@
 //! Nothing here remembers what is attached where. The kernel knows: filters
 //! are found by priority and handle, programs and maps by their pins.
 
+mod address;
 mod error;
 mod filters;
 mod object;
@@ -20,6 +21,7 @@ use metadata_ebpf::name;
 use crate::config::DatapathConfig;
 use crate::netlink::NamespaceSocket;
 
+pub use address::{add_address, is_our_address, remove_address, remove_our_addresses};
 pub use error::DatapathError;
 use filters::Hook;
 use pins::Pins;
@@ -217,7 +219,7 @@ impl Datapath {
     }
 }
 
-/// Takes everything of ours out of one namespace: filters, links and route.
+/// Takes everything of ours out of one namespace: filters, links, addresses, route.
 /// Works without loaded programs.
 pub fn remove_from_namespace(
     config: &DatapathConfig,
@@ -227,7 +229,9 @@ pub fn remove_from_namespace(
     for link in socket.links().map_err(DatapathError::Namespace)? {
         detach(&pins, socket, link.index)?;
     }
-    remove_route(socket).map_err(DatapathError::Namespace)
+    remove_our_addresses(socket)
+        .and_then(|()| remove_route(socket))
+        .map_err(DatapathError::Namespace)
 }
 
 /// Removes every pin, and the bpffs if it was mounted for them alone. Programs

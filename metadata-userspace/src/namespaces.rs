@@ -1,13 +1,17 @@
 //! Which namespaces are served, and bringing each to what it should be.
 //!
 //! [`watch`] tells what happens in the directory of namespaces and in the
-//! namespaces themselves; [`plan`] decides, as pure functions over snapshots;
-//! [`served`] carries out, one namespace at a time; [`registry`] holds them.
+//! namespaces themselves; [`observed`] is a snapshot of one; [`plan`] decides, as pure
+//! functions over snapshots; [`served`] carries out, one namespace at a time;
+//! [`registry`] holds them.
 
+mod answerer;
 pub mod listener;
 pub mod monitor;
+pub mod observed;
 pub mod plan;
 pub mod registry;
 pub mod role;
 pub mod served;
+mod settle;
 pub mod watch;

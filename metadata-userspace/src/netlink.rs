@@ -18,6 +18,7 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
+pub use addresses::InterfaceAddress;
 pub use links::Link;
 pub use routes::LocalRoute;
 
@@ -77,6 +78,11 @@ impl NetlinkError {
             self.errno(),
             Some(nix::libc::ENOENT | nix::libc::ENODEV | nix::libc::ESRCH)
         )
+    }
+
+    /// Whether the address is not there, which the kernel says in a way of its own.
+    fn is_unavailable(&self) -> bool {
+        self.errno() == Some(nix::libc::EADDRNOTAVAIL)
     }
 
     /// Whether the object was there already.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::Realm;
 use crate::metrics::Totals;
+use crate::namespaces::role::Kind;
 
 /// What the supervisor sees of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,9 +31,12 @@ pub struct WorkerState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceState {
     pub name: String,
+    pub kind: Kind,
     pub realm: Realm,
     pub inode: u64,
     pub state: ServingState,
+    /// Who answers a guest that asks now.
+    pub answers: Answerer,
     /// Why it is not served, and what to do.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub problem: Option<String>,
@@ -43,7 +47,22 @@ pub struct NamespaceState {
 #[serde(rename_all = "lowercase")]
 pub enum ServingState {
     Serving,
+    /// A highly available router whose primary is on another host.
+    Standby,
+    /// The agent serves no metadata there.
+    Idle,
     Failed,
+}
+
+/// Who answers guests' requests in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answerer {
+    /// We do.
+    Metadatad,
+    /// We do not, and Neutron's proxy listens there.
+    Haproxy,
+    Nobody,
 }
 
 /// A tenant-facing interface.
@@ -52,6 +71,18 @@ pub struct InterfaceState {
     pub name: String,
     pub index: u32,
     pub steered: bool,
+    pub ipv6: Ipv6State,
+}
+
+/// Whether guests behind an interface can ask over IPv6.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ipv6State {
+    Listening,
+    /// The interface is down, or the kernel still looks for others with the address.
+    Waiting,
+    /// They cannot, and why.
+    Unavailable(String),
 }
 
 /// How often the programs came to one verdict.

@@ -4,6 +4,7 @@
 pub mod connections;
 pub mod host_state;
 pub mod orders;
+mod origins;
 mod ports;
 pub mod privileges;
 pub mod serve;

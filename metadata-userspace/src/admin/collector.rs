@@ -53,6 +53,8 @@ fn encode_namespaces(encoder: &mut DescriptorEncoder<'_>, state: &HostState) -> 
     let mut family = encoder.encode_descriptor("namespaces", help, None, MetricType::Gauge)?;
     for (name, wanted) in [
         ("serving", ServingState::Serving),
+        ("standby", ServingState::Standby),
+        ("idle", ServingState::Idle),
         ("failed", ServingState::Failed),
     ] {
         let count = state

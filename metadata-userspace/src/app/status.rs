@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::admin::client;
 use crate::dependencies::DependencyState;
-use crate::status::{NamespaceState, ServingState, Status};
+use crate::status::{Answerer, Ipv6State, NamespaceState, ServingState, Status};
 
 /// Asks the daemon behind `socket` and prints what it says.
 pub async fn run(socket: &Path, json: bool) -> anyhow::Result<()> {
@@ -102,10 +102,17 @@ fn render_dependency(dependency: &DependencyState) -> String {
 fn render_namespace(namespace: &NamespaceState) -> String {
     let state = match namespace.state {
         ServingState::Serving => "serving",
+        ServingState::Standby => "standby, the primary is on another host",
+        ServingState::Idle => "idle, the agent put no metadata address there",
         ServingState::Failed => "FAILED",
     };
+    let answers = match namespace.answers {
+        Answerer::Metadatad => "metadatad",
+        Answerer::Haproxy => "haproxy",
+        Answerer::Nobody => "nobody",
+    };
     let mut text = format!(
-        "\n{} (inode {}): {state}\n",
+        "\n{} (inode {}): {state}; answered by {answers}\n",
         namespace.name, namespace.inode
     );
     if let Some(problem) = &namespace.problem {
@@ -117,9 +124,14 @@ fn render_namespace(namespace: &NamespaceState) -> String {
         } else {
             "NOT steered"
         };
+        let ipv6 = match &interface.ipv6 {
+            Ipv6State::Listening => "IPv6 too",
+            Ipv6State::Waiting => "IPv6 not yet",
+            Ipv6State::Unavailable(problem) => &format!("no IPv6: {problem}"),
+        };
         let _ = writeln!(
             text,
-            "  {} (index {}): {steered}",
+            "  {} (index {}): {steered}, {ipv6}",
             interface.name, interface.index
         );
     }
@@ -145,20 +157,24 @@ mod tests {
     use super::*;
     use crate::identity::Realm;
     use crate::metrics::{Spared, Totals};
+    use crate::namespaces::role::Kind;
     use crate::status::{HostState, InterfaceState, VerdictCount, WorkerState};
 
     #[test]
     fn trouble_stands_out() {
         let namespace = NamespaceState {
             name: "qrouter-1".into(),
+            kind: Kind::Router,
             realm: Realm::Router("1".into()),
             inode: 7,
             state: ServingState::Failed,
+            answers: Answerer::Nobody,
             problem: Some("the port is taken".into()),
             interfaces: vec![InterfaceState {
                 name: "qr-1".into(),
                 index: 2,
                 steered: false,
+                ipv6: Ipv6State::Unavailable("IPv6 is off".into()),
             }],
         };
         let host = HostState {
@@ -210,9 +226,9 @@ mod tests {
              neutron     DOWN for 100 s: no answer\n\
              namespaces  1\n\
              \n\
-             qrouter-1 (inode 7): FAILED\n  \
+             qrouter-1 (inode 7): FAILED; answered by nobody\n  \
              the port is taken\n  \
-             qr-1 (index 2): NOT steered\n"
+             qr-1 (index 2): NOT steered, no IPv6: IPv6 is off\n"
         );
     }
 }

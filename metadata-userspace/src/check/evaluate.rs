@@ -23,7 +23,7 @@ pub(super) fn findings(config: &Config, facts: &HostFacts) -> Vec<Finding> {
     findings.push(bpffs(config, facts.bpffs));
     findings.extend(facts.modules.iter().filter_map(module));
     findings.push(namespaces(config, facts));
-    findings.extend(foreign_listeners(config, facts));
+    findings.extend(foreign_listeners(facts));
     findings.push(account(facts));
     findings.extend(directories(facts));
     findings.extend(files(facts));
@@ -163,16 +163,15 @@ fn namespaces(config: &Config, facts: &HostFacts) -> Finding {
     }
 }
 
-fn foreign_listeners(config: &Config, facts: &HostFacts) -> Vec<Finding> {
-    let port = config.datapath.proxy_port;
+fn foreign_listeners(facts: &HostFacts) -> Vec<Finding> {
     facts
         .foreign_listeners
         .iter()
         .map(|one| {
             ok(format!(
-                "{}: {} (pid {}) listens on port {port} too; metadatad answers while it runs, that \
+                "{}: {} (pid {}) listens on port {} too; metadatad answers while it runs, that \
                  when it does not",
-                one.namespace, one.process, one.pid
+                one.namespace, one.process, one.pid, one.port
             ))
         })
         .collect()

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use caps::Capability;
+use metadata_ebpf::METADATA_PORT;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use nix::unistd::{AccessFlags, access};
@@ -71,7 +72,10 @@ impl HostFacts {
                 .map(|name| (name, modules.availability(name)))
                 .to_vec(),
             netns_dir_exists: config.namespaces.netns_dir.is_dir(),
-            foreign_listeners: foreign_listeners(&served, config.datapath.proxy_port),
+            foreign_listeners: foreign_listeners(
+                &served,
+                &[METADATA_PORT, config.datapath.proxy_port],
+            ),
             served: served.into_iter().map(|namespace| namespace.name).collect(),
             account: config.worker.account(),
             directories: directories(config),

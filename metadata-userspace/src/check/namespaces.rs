@@ -14,12 +14,13 @@ pub(super) struct Namespace {
     inode: u64,
 }
 
-/// A process other than ours on the proxy port of a served namespace.
+/// A process other than ours on a port where a proxy listens, in a served namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignListener {
     pub namespace: String,
     pub pid: u32,
     pub process: String,
+    pub port: u16,
 }
 
 /// The namespaces that the globs name.
@@ -43,9 +44,9 @@ pub(super) fn served(config: &NamespacesConfig) -> Vec<Namespace> {
     found
 }
 
-/// Who listens at `port` in one of `namespaces`, as far as a process that
+/// Who listens at one of `ports` in one of `namespaces`, as far as a process that
 /// lives in the namespace shows it: Neutron's haproxies do.
-pub(super) fn foreign_listeners(namespaces: &[Namespace], port: u16) -> Vec<ForeignListener> {
+pub(super) fn foreign_listeners(namespaces: &[Namespace], ports: &[u16]) -> Vec<ForeignListener> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut found: Vec<_> = processes
         .filter_map(|process| {
@@ -53,10 +54,13 @@ pub(super) fn foreign_listeners(namespaces: &[Namespace], port: u16) -> Vec<Fore
             let inode = std::fs::metadata(process.path().join("ns/net")).ok()?.ino();
             let namespace = namespaces.iter().find(|one| one.inode == inode)?;
             let process = process.path();
-            listens(&process, port).then(|| ForeignListener {
+            let mut ports = ports.iter().copied();
+            let port = ports.find(|&port| listens(&process, port))?;
+            Some(ForeignListener {
                 namespace: namespace.name.clone(),
                 pid,
                 process: command(&process),
+                port,
             })
         })
         .collect();

@@ -63,7 +63,8 @@ fn the_defaults_are_those_of_neutron_and_ours() {
         (9697, 1)
     );
     assert_eq!(config.datapath.bpffs, Path::new("/sys/fs/bpf/metadatad"));
-    assert_eq!(config.namespaces.globs, ["qrouter-*"]);
+    let globs = ["qrouter-*", "qdhcp-*", "ovnmeta-*"];
+    assert_eq!(config.namespaces.globs, globs);
     assert_eq!(config.namespaces.netns_dir, Path::new("/run/netns"));
     assert_eq!(config.proxy.upstream, ProxyUpstream::Agent);
     assert_eq!(

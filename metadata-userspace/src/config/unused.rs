@@ -30,7 +30,6 @@ const NO_MESSAGE_BUS: &str = "only the neutron-rpc resolver uses the message bus
 const NO_HEARTBEAT: &str = "only the neutron-rpc resolver reports to Neutron's server";
 const STDERR: &str = "metadatad logs to standard error; the service manager keeps the log";
 const NO_CHILDREN: &str = "metadatad runs no haproxy that would be started, watched or killed";
-const ROUTERS_ONLY: &str = "metadatad serves router namespaces";
 const NO_OVN: &str = "only the ovn resolver asks OVN and Open vSwitch databases";
 const NO_PATH: &str = "metadatad steers in namespaces and adds no Open vSwitch flows";
 
@@ -142,7 +141,8 @@ const TABLE: &[Unused] = &[
         ],
         when: When::On,
         used_by: &[],
-        reason: ROUTERS_ONLY,
+        reason: "the dhcp-agent decides by it where it puts the metadata address; metadatad serves \
+                 the namespaces that have it",
     },
     Unused {
         group: "DEFAULT",

@@ -34,7 +34,8 @@ pub fn reachability(socket: &NamespaceSocket) -> Result<Reachability, NetlinkErr
     if socket.has_local_route(ROUTE)? {
         return Ok(Reachability::ByRoute);
     }
-    if socket.ipv4_addresses()?.contains(&METADATA_ADDRESS) {
+    let addresses = socket.addresses()?;
+    if addresses.iter().any(|one| one.address == METADATA_ADDRESS) {
         return Ok(Reachability::ByAddress);
     }
     Ok(Reachability::None)

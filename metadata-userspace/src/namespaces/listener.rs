@@ -1,32 +1,56 @@
-//! The proxy socket of a namespace.
+//! The proxy sockets of a namespace.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::OwnedFd;
 
+use metadata_ebpf::{METADATA_ADDRESS, METADATA_ADDRESS_V6};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::plan::Door;
 use crate::proxy::saved_syn;
 
-/// Where guests ask: the link-local address of every cloud's metadata service.
-pub const METADATA_IPV4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+/// Where a door is.
+pub fn address(door: Door, port: u16) -> SocketAddr {
+    match door {
+        Door::Ipv4 => SocketAddrV4::new(METADATA_ADDRESS, port).into(),
+        Door::Ipv6(interface) => SocketAddrV6::new(METADATA_ADDRESS_V6, port, 0, interface).into(),
+    }
+}
 
-/// Listens on the metadata address in this thread's namespace.
+/// Listens at a door in this thread's namespace, whose inode number is `namespace`.
 ///
 /// Never on a wildcard: that would be reachable from external networks
 /// (LP 1187102). `SO_REUSEPORT` lets it listen beside Neutron's own haproxy on
 /// `[::]:9697`, which sets it too; the kernel prefers the exact address, so
 /// guests move over at once and back when this socket goes.
-pub fn open(port: u16, backlog: u32) -> io::Result<OwnedFd> {
+pub fn open(door: Door, port: u16, backlog: u32, namespace: u64) -> io::Result<OwnedFd> {
+    let address = address(door, port);
     let socket = Socket::new(
-        Domain::IPV4,
+        Domain::for_address(address),
         Type::STREAM.nonblocking().cloexec(),
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    name_namespace(&socket, namespace)?;
     saved_syn::enable(&socket)?;
-    socket.bind(&SocketAddrV4::new(METADATA_IPV4, port).into())?;
+    socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Writes the namespace's number on the socket, as its priority: the guard program
+/// finds it there. It cannot ask which namespace it runs in, and an interface's
+/// index is one in each. Accepted sockets start from priority 0 again
+/// (`sk_clone_lock` in the kernel's net/core/sock.c).
+fn name_namespace(socket: &Socket, namespace: u64) -> io::Result<()> {
+    // Inode numbers of namespaces have 32 bits (`ns_common.inum`).
+    let number = u32::try_from(namespace).unwrap_or_default();
+    setsockopt(socket, sockopt::Priority, &number.cast_signed())?;
+    Ok(())
 }

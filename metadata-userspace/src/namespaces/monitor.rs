@@ -15,8 +15,11 @@ use crate::async_fd;
 
 /// Links, addresses, routes, and traffic control: somebody may take our filters
 /// or our route away.
-const GROUPS: i32 =
-    libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV4_ROUTE | libc::RTMGRP_TC;
+const GROUPS: i32 = libc::RTMGRP_LINK
+    | libc::RTMGRP_IPV4_IFADDR
+    | libc::RTMGRP_IPV6_IFADDR
+    | libc::RTMGRP_IPV4_ROUTE
+    | libc::RTMGRP_TC;
 
 /// A netlink socket that hears of changes in the namespace it was opened in.
 ///

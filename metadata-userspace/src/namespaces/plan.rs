@@ -1,58 +1,142 @@
 //! Decisions, as pure functions over what was observed.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-/// What of ours hangs on an interface.
+use super::observed::{Attached, Interfaces, Ipv6Address};
+use super::role::{Kind, Role};
+
+/// Neutron's prefix of the interface over which the replicas of a highly
+/// available router hear of each other (neutron/agent/l3/ha_router.py).
+const HA_INTERFACE_PREFIX: &str = "ha-";
+
+/// Whether a namespace is one that guests' requests are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attached {
-    Nothing,
-    /// One of the two programs only, or programs of another daemon's life.
-    Outdated,
-    Current,
+pub enum Standing {
+    Wanted,
+    /// A highly available router whose primary is on another host. Its interfaces
+    /// are on the tenants' networks too, with the primary's MAC addresses: an
+    /// answer from here would lead guests' frames away from the primary.
+    Standby,
+    /// The agent has not put the metadata address there: it serves no metadata on
+    /// this network.
+    WithoutAddress,
 }
 
-/// An interface as the kernel shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObservedInterface {
-    pub name: String,
-    pub attached: Attached,
+/// Judges a namespace.
+pub fn standing(role: &Role, interfaces: &Interfaces) -> Standing {
+    let tenants = || {
+        let all = interfaces.values();
+        all.filter(|interface| role.is_tenant_interface(&interface.name))
+    };
+    match role.kind {
+        Kind::Router => {
+            let mut all = interfaces.values();
+            // keepalived gives the primary's interfaces their addresses and takes them
+            // from a standby's.
+            let is_replica = all.any(|interface| interface.name.starts_with(HA_INTERFACE_PREFIX));
+            match is_replica && !tenants().any(|interface| interface.has_own_address) {
+                true => Standing::Standby,
+                false => Standing::Wanted,
+            }
+        }
+        Kind::Dhcp | Kind::Ovn => match tenants().any(|one| one.has_metadata_address) {
+            true => Standing::Wanted,
+            false => Standing::WithoutAddress,
+        },
+    }
+}
+
+/// Where a namespace listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Door {
+    Ipv4,
+    /// A link-local address belongs to an interface: that with this index.
+    Ipv6(u32),
 }
 
 /// One step towards what a namespace should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Put the IPv6 metadata address on the interface with this index.
+    AddAddress(u32),
+    /// Take it off and put it on again, without duplicate address detection.
+    ReplaceAddress(u32),
+    RemoveAddress(u32),
+    Listen(Door),
+    Close(Door),
     /// Put our programs on the interface with this index.
     Attach(u32),
     /// Take them off.
     Detach(u32),
 }
 
-impl Step {
-    /// What hangs on the interface once the step is done.
-    pub fn leads_to(self) -> Attached {
-        match self {
-            Self::Attach(_) => Attached::Current,
-            Self::Detach(_) => Attached::Nothing,
-        }
+/// What is to be done in a namespace, in this order: address, then socket, then
+/// filters, and back the other way; a request is never steered to where nothing
+/// listens. Interfaces that went away took their filters along and need nothing.
+pub fn steps(
+    role: &Role,
+    standing: Standing,
+    interfaces: &Interfaces,
+    open: &BTreeSet<Door>,
+) -> Vec<Step> {
+    let is_served = |index: &u32| {
+        let interface = interfaces.get(index);
+        standing == Standing::Wanted
+            && interface.is_some_and(|interface| role.is_tenant_interface(&interface.name))
+    };
+    let doors = doors(standing, interfaces, is_served);
+    let mut steps: Vec<Step> = open.difference(&doors).copied().map(Step::Close).collect();
+    if lingers(standing) && !steps.is_empty() {
+        return steps;
     }
+    for (&index, interface) in interfaces {
+        steps.extend(
+            match (is_served(&index) && interface.is_up, interface.ipv6) {
+                (true, Ipv6Address::Missing) => Some(Step::AddAddress(index)),
+                (true, Ipv6Address::Duplicate) => Some(Step::ReplaceAddress(index)),
+                (_, Ipv6Address::Usable { ours: true }) if !is_served(&index) => {
+                    Some(Step::RemoveAddress(index))
+                }
+                _ => None,
+            },
+        );
+    }
+    steps.extend(doors.difference(open).copied().map(Step::Listen));
+    for (&index, interface) in interfaces {
+        steps.extend(match (is_served(&index), interface.attached) {
+            (true, Attached::Nothing | Attached::Outdated) => Some(Step::Attach(index)),
+            (false, Attached::Outdated | Attached::Current) => Some(Step::Detach(index)),
+            (true, Attached::Current) | (false, Attached::Nothing) => None,
+        });
+    }
+    steps
 }
 
-/// What is to be done about the interfaces of one namespace, by their index.
-///
-/// Interfaces that went away took their filters along and need nothing.
-pub fn interface_steps(
-    observed: &BTreeMap<u32, ObservedInterface>,
-    is_tenant: impl Fn(&str) -> bool,
-) -> Vec<Step> {
-    let step = |(&index, interface): (&u32, &ObservedInterface)| match (
-        is_tenant(&interface.name),
-        interface.attached,
-    ) {
-        (true, Attached::Nothing | Attached::Outdated) => Some(Step::Attach(index)),
-        (false, Attached::Outdated | Attached::Current) => Some(Step::Detach(index)),
-        (true, Attached::Current) | (false, Attached::Nothing) => None,
-    };
-    observed.iter().filter_map(step).collect()
+/// Whether connections that run when a namespace stops being served may still end:
+/// then its filters and addresses stay until the next look. A standby's have to go
+/// at once.
+pub fn lingers(standing: Standing) -> bool {
+    standing == Standing::WithoutAddress
+}
+
+/// Where to listen, once the addresses are there.
+fn doors(
+    standing: Standing,
+    interfaces: &Interfaces,
+    is_served: impl Fn(&u32) -> bool,
+) -> BTreeSet<Door> {
+    let ipv6 = interfaces
+        .iter()
+        // An address that somebody else has put there is not ready yet; when it is,
+        // the kernel tells.
+        .filter(|(index, interface)| {
+            is_served(index) && interface.is_up && interface.ipv6 != Ipv6Address::Tentative
+        })
+        .map(|(&index, _)| Door::Ipv6(index));
+    match standing {
+        Standing::Wanted => ipv6.chain([Door::Ipv4]).collect(),
+        Standing::Standby | Standing::WithoutAddress => BTreeSet::new(),
+    }
 }
 
 /// What is to be done about a name in the directory of namespaces.
@@ -77,35 +161,5 @@ pub fn name_step<Id: PartialEq>(present: Option<Id>, served: Option<Id>) -> Name
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn interface(name: &str, attached: Attached) -> ObservedInterface {
-        ObservedInterface {
-            name: name.into(),
-            attached,
-        }
-    }
-
-    #[test]
-    fn tenant_interfaces_are_steered_and_no_others() {
-        let observed = BTreeMap::from([
-            (1, interface("lo", Attached::Nothing)),
-            (2, interface("qr-new", Attached::Nothing)),
-            (3, interface("qr-done", Attached::Current)),
-            (4, interface("qg-renamed", Attached::Current)),
-            (5, interface("qr-upgraded", Attached::Outdated)),
-        ]);
-        let steps = interface_steps(&observed, |name| name.starts_with("qr-"));
-        assert_eq!(steps, [Step::Attach(2), Step::Detach(4), Step::Attach(5)]);
-    }
-
-    #[test]
-    fn a_name_is_no_identity() {
-        assert_eq!(name_step(Some(1), None), NameStep::Start);
-        assert_eq!(name_step(Some(1), Some(1)), NameStep::Keep);
-        assert_eq!(name_step(Some(2), Some(1)), NameStep::Replace);
-        assert_eq!(name_step(None, Some(1)), NameStep::Stop);
-        assert_eq!(name_step(None::<u8>, None), NameStep::Keep);
-    }
-}
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

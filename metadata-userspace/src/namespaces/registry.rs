@@ -10,11 +10,12 @@ use std::rc::Rc;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use super::plan::{NameStep, name_step};
+use super::plan::{Door, NameStep, name_step};
 use super::role::{Role, Selection};
-use super::served::{ServedNamespace, Settings};
+use super::served::{LAST_WORDS, Reconciled, ServedNamespace, Settings};
 use super::watch::Change;
 use crate::datapath::Datapath;
+use crate::identity::Realm;
 use crate::netns::{Netns, NetnsError};
 use crate::status::NamespaceState;
 use crate::supervisor::listeners::Listener;
@@ -23,7 +24,7 @@ use crate::supervisor::worker_process::Command;
 
 struct Entry {
     namespace: ServedNamespace,
-    listener: Option<ListenerId>,
+    listeners: BTreeMap<Door, ListenerId>,
 }
 
 /// Holds what is served and knows what has to be looked at again.
@@ -149,7 +150,7 @@ impl Registry {
     pub fn states(&self) -> Vec<NamespaceState> {
         self.entries
             .values()
-            .map(|entry| entry.namespace.state())
+            .map(|entry| entry.namespace.state(self.settings.config.proxy_port))
             .collect()
     }
 
@@ -199,7 +200,7 @@ impl Registry {
                     name.to_owned(),
                     Entry {
                         namespace,
-                        listener: None,
+                        listeners: BTreeMap::new(),
                     },
                 );
             }
@@ -211,7 +212,7 @@ impl Registry {
         let Some(entry) = self.entries.remove(name) else {
             return;
         };
-        if let Some(id) = entry.listener {
+        for &id in entry.listeners.values() {
             self.tell_worker(Command::Close { id });
         }
         spawn_local(entry.namespace.leave(self.settings.config.clone()));
@@ -223,25 +224,52 @@ impl Registry {
         };
         let done = entry.namespace.reconcile(&mut self.settings);
         let realm = entry.namespace.role().realm.clone();
-        let opened = done.opened.map(|socket| (self.next_listener, socket));
-        if let Some((id, _)) = &opened {
-            self.next_listener += 1;
-            entry.listener = Some(*id);
-        }
         if done.interfaces_changed {
-            self.tell_worker(Command::RealmChanged {
-                realm: realm.clone(),
-            });
+            let realm = realm.clone();
+            let _ = self.worker.send(Command::RealmChanged { realm });
         }
-        let Some((id, socket)) = opened else { return };
-        let role = ListenerRole::Proxy {
-            namespace: name.to_owned(),
-            realm,
-            limits: None,
+        self.pass_on(name, &realm, done);
+    }
+
+    /// Tells the worker which sockets came and which went.
+    fn pass_on(&mut self, name: &str, realm: &Realm, done: Reconciled) {
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
         };
-        self.tell_worker(Command::Open {
-            id,
-            listener: listener(role, socket),
+        let retired = done.closed.iter();
+        let retired: Vec<ListenerId> = retired
+            .filter_map(|door| entry.listeners.remove(door))
+            .collect();
+        let mut opened = Vec::new();
+        for (door, socket) in done.opened {
+            entry.listeners.insert(door, self.next_listener);
+            opened.push((self.next_listener, socket));
+            self.next_listener += 1;
+        }
+        if !retired.is_empty() {
+            self.look_again_later(name.to_owned());
+        }
+        for id in retired {
+            self.tell_worker(Command::Retire { id });
+        }
+        for (id, socket) in opened {
+            let role = ListenerRole::Proxy {
+                namespace: name.to_owned(),
+                realm: realm.clone(),
+                limits: None,
+            };
+            let listener = listener(role, socket);
+            self.tell_worker(Command::Open { id, listener });
+        }
+    }
+
+    /// For what stays until running connections have ended.
+    fn look_again_later(&self, name: String) {
+        let changes = self.changes.clone();
+        spawn_local(async move {
+            tokio::time::sleep(LAST_WORDS).await;
+            // The receiver only goes when the whole supervisor does.
+            let _ = changes.send(name);
         });
     }
 

@@ -9,18 +9,21 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::answerer;
 use super::listener;
 use super::monitor::Monitor;
-use super::plan::{Attached, ObservedInterface, Step, interface_steps};
+use super::observed::{Attached, Interfaces, ObservedInterface};
+use super::plan::{Door, Standing};
 use super::role::Role;
+use super::settle::Settling;
 use crate::config::DatapathConfig;
-use crate::datapath::{AttachState, Datapath, DatapathError, ensure_route, remove_from_namespace};
+use crate::datapath::{Datapath, DatapathError, remove_from_namespace};
 use crate::netlink::{NamespaceSocket, NetlinkError};
 use crate::netns::{Netns, NetnsError, NetnsId};
-use crate::status::{InterfaceState, NamespaceState, ServingState};
+use crate::status::{Answerer, InterfaceState, Ipv6State, NamespaceState, ServingState};
 
 /// Between the end of a namespace's connections and that of its datapath.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What is the same for all namespaces.
 pub struct Settings {
@@ -40,10 +43,14 @@ pub enum ServeError {
     #[error(transparent)]
     Datapath(#[from] DatapathError),
     #[error(
-        "cannot listen on {address}:{port}: {source}; if another program has the port, stop it or let it share (SO_REUSEPORT)",
-        address = listener::METADATA_IPV4
+        "cannot listen on {address}: {source}; if another program has the port, stop it or let it share (SO_REUSEPORT)",
+        address = listener::address(*door, *port)
     )]
-    Listen { port: u16, source: io::Error },
+    Listen {
+        door: Door,
+        port: u16,
+        source: io::Error,
+    },
 }
 
 /// A namespace that is served, or was tried to.
@@ -53,9 +60,13 @@ pub struct ServedNamespace {
     netns: Netns,
     monitor: Rc<Monitor>,
     monitoring: AbortHandle,
-    interfaces: BTreeMap<u32, ObservedInterface>,
+    standing: Standing,
+    interfaces: Interfaces,
+    /// Why IPv6 is not served, by interface.
+    ipv6_problems: BTreeMap<u32, String>,
+    open: BTreeSet<Door>,
     problem: Option<String>,
-    listening: bool,
+    was_reported: bool,
 }
 
 impl ServedNamespace {
@@ -77,9 +88,12 @@ impl ServedNamespace {
             netns,
             monitor,
             monitoring: monitoring.abort_handle(),
-            interfaces: BTreeMap::new(),
+            standing: Standing::WithoutAddress,
+            interfaces: Interfaces::new(),
+            ipv6_problems: BTreeMap::new(),
+            open: BTreeSet::new(),
             problem: None,
-            listening: false,
+            was_reported: false,
         })
     }
 
@@ -98,24 +112,34 @@ impl ServedNamespace {
     /// Brings the namespace to what it should be. A failure is kept for [`Self::state`] and is logged once.
     pub fn reconcile(&mut self, settings: &mut Settings) -> Reconciled {
         self.monitor.drain();
-        let listening = self.listening;
-        let done = self.netns.run(|| settle(&self.role, settings, listening));
+        let before = self.tenant_interfaces();
+        let mut work = Settling {
+            role: &self.role,
+            namespace: self.netns.id().inode,
+            settings,
+            open: self.open.clone(),
+            reconciled: Reconciled::default(),
+            ipv6_problems: BTreeMap::new(),
+        };
+        let done = self.netns.run(|| work.settle());
+        let Settling {
+            open,
+            mut reconciled,
+            ipv6_problems,
+            ..
+        } = work;
+        self.open = open;
+        self.report_ipv6(ipv6_problems);
         match done.map_err(ServeError::from).flatten() {
-            Ok(settled) => {
-                self.report_success(&settled.interfaces);
-                let before = self.tenant_interfaces();
-                self.interfaces = settled.interfaces;
-                self.listening = true;
-                Reconciled {
-                    opened: settled.opened,
-                    interfaces_changed: before != self.tenant_interfaces(),
-                }
+            Ok((standing, interfaces)) => {
+                self.report_success(standing, &interfaces);
+                self.standing = standing;
+                self.interfaces = interfaces;
+                reconciled.interfaces_changed = before != self.tenant_interfaces();
             }
-            Err(error) => {
-                self.report_problem(error.to_string());
-                Reconciled::default()
-            }
+            Err(error) => self.report_problem(error.to_string()),
         }
+        reconciled
     }
 
     /// Takes everything of ours out of the namespace, in case that it lives on
@@ -132,43 +156,78 @@ impl ServedNamespace {
         }
     }
 
-    pub fn state(&self) -> NamespaceState {
-        let interfaces = self
-            .interfaces
-            .iter()
-            .filter(|(_, interface)| self.role.is_tenant_interface(&interface.name));
+    /// What operators see. Looks who else listens where we do not.
+    pub fn state(&self, proxy_port: u16) -> NamespaceState {
         NamespaceState {
             name: self.name.clone(),
+            kind: self.role.kind,
             realm: self.role.realm.clone(),
             inode: self.id().inode,
-            state: if self.problem.is_none() {
-                ServingState::Serving
-            } else {
-                ServingState::Failed
+            state: match (&self.problem, self.standing) {
+                (Some(_), _) => ServingState::Failed,
+                (None, Standing::Wanted) => ServingState::Serving,
+                (None, Standing::Standby) => ServingState::Standby,
+                (None, Standing::WithoutAddress) => ServingState::Idle,
             },
+            answers: self.answerer(proxy_port),
             problem: self.problem.clone(),
-            interfaces: interfaces
-                .map(|(&index, interface)| InterfaceState {
-                    name: interface.name.clone(),
-                    index,
-                    steered: interface.attached == Attached::Current,
-                })
+            interfaces: self
+                .tenants()
+                .map(|(&index, interface)| self.interface_state(index, interface))
                 .collect(),
         }
     }
 
+    fn answerer(&self, proxy_port: u16) -> Answerer {
+        let steered = self
+            .tenants()
+            .any(|(_, interface)| interface.attached == Attached::Current);
+        if steered && self.open.contains(&Door::Ipv4) {
+            return Answerer::Metadatad;
+        }
+        match self.netns.run(|| answerer::of_namespace(proxy_port)) {
+            Ok(answerer) => answerer,
+            Err(_) => Answerer::Nobody,
+        }
+    }
+
+    fn interface_state(&self, index: u32, interface: &ObservedInterface) -> InterfaceState {
+        InterfaceState {
+            name: interface.name.clone(),
+            index,
+            steered: interface.attached == Attached::Current,
+            ipv6: match self.ipv6_problems.get(&index) {
+                Some(problem) => Ipv6State::Unavailable(problem.clone()),
+                None if self.open.contains(&Door::Ipv6(index)) => Ipv6State::Listening,
+                None => Ipv6State::Waiting,
+            },
+        }
+    }
+
+    fn tenants(&self) -> impl Iterator<Item = (&u32, &ObservedInterface)> {
+        let interfaces = self.interfaces.iter();
+        interfaces.filter(|(_, interface)| self.role.is_tenant_interface(&interface.name))
+    }
+
     /// By name and index.
     fn tenant_interfaces(&self) -> BTreeSet<(String, u32)> {
-        let interfaces = self.interfaces.iter();
-        interfaces
-            .filter(|(_, interface)| self.role.is_tenant_interface(&interface.name))
+        let tenants = self.tenants();
+        tenants
             .map(|(index, interface)| (interface.name.clone(), *index))
             .collect()
     }
 
-    fn report_success(&mut self, interfaces: &BTreeMap<u32, ObservedInterface>) {
-        if !self.listening || self.problem.take().is_some() {
-            tracing::info!(namespace = self.name, inode = self.id().inode, "serving");
+    fn report_success(&mut self, standing: Standing, interfaces: &Interfaces) {
+        let recovered = self.problem.take().is_some();
+        if !self.was_reported || recovered || standing != self.standing {
+            self.was_reported = true;
+            let inode = self.id().inode;
+            let what = match standing {
+                Standing::Wanted => "serving",
+                Standing::Standby => "not serving: the router's primary is on another host",
+                Standing::WithoutAddress => "not serving: the agent put no metadata address there",
+            };
+            tracing::info!(namespace = self.name, inode, "{what}");
         }
         for (index, interface) in interfaces {
             let before = self
@@ -195,13 +254,29 @@ impl ServedNamespace {
         }
         self.problem = Some(problem);
     }
+
+    fn report_ipv6(&mut self, problems: BTreeMap<u32, String>) {
+        for (index, problem) in &problems {
+            if self.ipv6_problems.get(index) != Some(problem) {
+                tracing::warn!(
+                    namespace = self.name,
+                    interface = index,
+                    problem,
+                    "served by IPv4 only"
+                );
+            }
+        }
+        self.ipv6_problems = problems;
+    }
 }
 
 /// What came of bringing a namespace to what it should be.
 #[derive(Debug, Default)]
 pub struct Reconciled {
-    /// Its proxy socket, when this opened it.
-    pub opened: Option<OwnedFd>,
+    /// Proxy sockets that this opened.
+    pub opened: Vec<(Door, OwnedFd)>,
+    /// Those that are to take no more connections.
+    pub closed: Vec<Door>,
     /// The router has other networks than before.
     pub interfaces_changed: bool,
 }
@@ -218,78 +293,6 @@ async fn report_changes(
     changes: mpsc::UnboundedSender<String>,
 ) {
     while monitor.changed().await.is_ok() && changes.send(name.clone()).is_ok() {}
-}
-
-/// What [`settle`] did.
-struct Settled {
-    interfaces: BTreeMap<u32, ObservedInterface>,
-    opened: Option<OwnedFd>,
-}
-
-/// Runs inside the namespace. Address, then socket, then filters: a request is
-/// never steered to where nothing listens.
-fn settle(role: &Role, settings: &mut Settings, listening: bool) -> Result<Settled, ServeError> {
-    let netlink = NamespaceSocket::open()?;
-    ensure_route(&netlink)?;
-    let opened = if listening {
-        None
-    } else {
-        Some(open_listener(settings)?)
-    };
-    let mut interfaces = observe(role, settings, &netlink)?;
-    for step in interface_steps(&interfaces, |name| role.is_tenant_interface(name)) {
-        let (index, done) = match step {
-            Step::Attach(index) => (index, settings.datapath.attach(&netlink, index)),
-            Step::Detach(index) => (index, settings.datapath.detach(&netlink, index)),
-        };
-        match (done, interfaces.get_mut(&index)) {
-            (Ok(()), Some(interface)) => interface.attached = step.leads_to(),
-            // Interfaces come and go at any time; the going is announced too.
-            (Err(_), _) if !is_there(&netlink, index)? => drop(interfaces.remove(&index)),
-            (done, _) => done?,
-        }
-    }
-    Ok(Settled { interfaces, opened })
-}
-
-fn is_there(netlink: &NamespaceSocket, index: u32) -> Result<bool, ServeError> {
-    Ok(netlink.links()?.iter().any(|link| link.index == index))
-}
-
-fn open_listener(settings: &Settings) -> Result<OwnedFd, ServeError> {
-    let port = settings.config.proxy_port;
-    listener::open(port, settings.backlog).map_err(|source| ServeError::Listen { port, source })
-}
-
-fn observe(
-    role: &Role,
-    settings: &Settings,
-    netlink: &NamespaceSocket,
-) -> Result<BTreeMap<u32, ObservedInterface>, ServeError> {
-    let mut interfaces = BTreeMap::new();
-    for link in netlink.links()? {
-        let attached = judge(settings.datapath.attached(netlink, link.index)?);
-        if role.is_tenant_interface(&link.name) || attached != Attached::Nothing {
-            interfaces.insert(
-                link.index,
-                ObservedInterface {
-                    name: link.name,
-                    attached,
-                },
-            );
-        }
-    }
-    Ok(interfaces)
-}
-
-fn judge(state: AttachState) -> Attached {
-    if state.is_complete() {
-        Attached::Current
-    } else if state == AttachState::default() {
-        Attached::Nothing
-    } else {
-        Attached::Outdated
-    }
 }
 
 fn clear(config: &DatapathConfig) -> Result<(), ServeError> {

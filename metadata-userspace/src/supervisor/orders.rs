@@ -41,6 +41,8 @@ pub enum Order {
     Listen { id: ListenerId, role: ListenerRole },
     /// The socket's namespace is gone: end its connections.
     Close { id: ListenerId },
+    /// The socket takes no more connections; those that run may end.
+    Retire { id: ListenerId },
     /// The inventory changed; the file holds an [`Inventory`].
     Inventory,
     /// Interfaces came or went in the realm's namespace: the router has other

@@ -34,6 +34,10 @@ pub enum Command {
     Close {
         id: ListenerId,
     },
+    /// Take no more connections there; those that run may end.
+    Retire {
+        id: ListenerId,
+    },
     Inventory(Inventory),
     HostState(HostState),
     /// The realm's namespace has other interfaces than before.
@@ -170,7 +174,7 @@ impl WorkerProcess {
     fn remember(&mut self, command: Command) {
         match command {
             Command::Open { id, listener } => self.listeners.insert(id, listener),
-            Command::Close { id } => self.listeners.remove(id),
+            Command::Close { id } | Command::Retire { id } => self.listeners.remove(id),
             Command::Inventory(inventory) => self.briefing.inventory = inventory,
             Command::HostState(_) | Command::RealmChanged { .. } => {}
         }
@@ -194,6 +198,7 @@ async fn send(control: &Control, command: &Command) -> Result<(), ControlError> 
     match command {
         Command::Open { id, listener } => hand_over(control, *id, listener).await,
         Command::Close { id } => control.send(&Order::Close { id: *id }, None).await,
+        Command::Retire { id } => control.send(&Order::Retire { id: *id }, None).await,
         Command::Inventory(inventory) => {
             control
                 .send(&Order::Inventory, Some(to_memory_file(inventory)?.as_fd()))

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connections::ConnectionDesk;
 use super::host_state::HostStateDesk;
+use super::origins::Origins;
 use super::ports::{Means, ports};
 use super::threads::Threads;
 use crate::admin::collector::HostCollector;
@@ -24,7 +25,7 @@ use crate::config::{Config, ProxyUpstream, ResolverKind};
 use crate::inventory::Inventory;
 use crate::metrics::Metrics;
 use crate::nova::Nova;
-use crate::proxy::{Origin, Proxy, UnixUpstream, Upstream};
+use crate::proxy::{Proxy, UnixUpstream, Upstream};
 use crate::resolver::Identifier;
 use crate::resolver::identifier::Ports;
 use crate::supervisor::control::{ControlError, from_memory_file};
@@ -67,7 +68,8 @@ pub struct Worker {
     api: Option<Arc<Api>>,
     admin: Arc<Admin>,
     threads: Threads,
-    serving: HashMap<ListenerId, Vec<AbortHandle>>,
+    serving: HashMap<ListenerId, Serving>,
+    origins: Origins,
     tasks: TaskTracker,
     drain: CancellationToken,
 }
@@ -132,6 +134,7 @@ impl Worker {
             proxies: proxies(&config),
             threads: Threads::start(config.worker.threads)?,
             serving: HashMap::new(),
+            origins: Origins::default(),
             tasks,
             drain,
         })
@@ -141,12 +144,17 @@ impl Worker {
     pub fn obey(&mut self, order: Order, file: Option<OwnedFd>) -> Result<(), WorkerError> {
         match order {
             Order::Listen { id, role } => {
-                let tasks = self.serve(role, &file.ok_or(WorkerError::NoSocket)?)?;
-                self.serving.insert(id, tasks);
+                let serving = self.serve(role, &file.ok_or(WorkerError::NoSocket)?)?;
+                self.serving.insert(id, serving);
             }
             Order::Close { id } => {
-                let tasks = self.serving.remove(&id).unwrap_or_default();
-                tasks.iter().for_each(AbortHandle::abort);
+                let tasks = self.serving.remove(&id).map(|serving| serving.tasks);
+                tasks.iter().flatten().for_each(AbortHandle::abort);
+            }
+            Order::Retire { id } => {
+                if let Some(serving) = self.serving.remove(&id) {
+                    serving.retire.cancel();
+                }
             }
             Order::Inventory => self.inventory.store(Arc::new(from_memory_file(file)?)),
             Order::RealmChanged { realm } => self.ports.distrust(&realm),
@@ -171,15 +179,16 @@ impl Worker {
         self.threads.finish();
     }
 
-    fn serve(&self, role: ListenerRole, socket: &OwnedFd) -> io::Result<Vec<AbortHandle>> {
-        match role {
+    fn serve(&mut self, role: ListenerRole, socket: &OwnedFd) -> io::Result<Serving> {
+        let retire = self.drain.child_token();
+        let tasks = match role {
             ListenerRole::Proxy {
                 namespace, realm, ..
             } => {
-                let origin = Arc::new(Origin::new(realm, namespace));
+                let origin = self.origins.of(realm, namespace);
                 self.on_each_thread(socket, |socket| {
                     let (proxy, origin, drain) =
-                        (self.proxy.clone(), origin.clone(), self.drain.clone());
+                        (self.proxy.clone(), origin.clone(), retire.clone());
                     async move {
                         proxy.serve(tcp(socket)?, origin, drain).await;
                         Ok(())
@@ -207,7 +216,11 @@ impl Worker {
             }
             ListenerRole::Admin => self.here(Door::Unix(unix(socket.try_clone()?)?)),
             ListenerRole::Metrics => self.here(Door::Tcp(tcp(socket.try_clone()?)?)),
-        }
+        };
+        Ok(Serving {
+            tasks: tasks?,
+            retire,
+        })
     }
 
     /// `serve` runs once on each thread, with a copy of the socket that it has to
@@ -236,6 +249,13 @@ impl Worker {
         let serving = admin_server::serve(door, self.admin.clone(), self.drain.clone());
         Ok(vec![self.tasks.spawn(serving).abort_handle()])
     }
+}
+
+/// One socket that is served.
+struct Serving {
+    tasks: Vec<AbortHandle>,
+    /// Takes no more connections once this is cancelled; those that run may end.
+    retire: CancellationToken,
 }
 
 /// Who stands before the agent's unix socket, as the choice of the resolver tells.

@@ -88,7 +88,7 @@ fn a_good_host_has_nothing_to_complain_about() {
             "bpffs is mounted for /sys/fs/bpf/metadatad",
             "the kernel has sch_ingress",
             "the kernel has cls_bpf",
-            "namespaces in /run/netns that match \"qrouter-*\": 2",
+            "namespaces in /run/netns that match \"qrouter-*, qdhcp-*, ovnmeta-*\": 2",
             "guests are answered as user nobody",
             "/var/lib/neutron can be written to",
             "auth_ca_cert: /etc/ssl/ca.pem can be read",
@@ -168,7 +168,7 @@ fn namespaces_that_are_not_there_are_a_warning() {
     );
     assert_eq!(
         complaint(|_, facts| facts.served.clear()),
-        "Warning: no namespace in /run/netns matches \"qrouter-*\" yet"
+        "Warning: no namespace in /run/netns matches \"qrouter-*, qdhcp-*, ovnmeta-*\" yet"
     );
 }
 
@@ -179,6 +179,7 @@ fn neutrons_haproxies_may_stay() {
         namespace: "qrouter-1".to_owned(),
         pid: 42,
         process: "haproxy".to_owned(),
+        port: 9697,
     }];
     let findings = findings(&config(), &facts);
     let told = findings.iter().find(|one| one.what.contains("haproxy"));

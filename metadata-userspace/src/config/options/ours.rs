@@ -42,8 +42,8 @@ options! {
     /// Directory in which the embedded API keeps the passwords that guests post.
     PASSWORD_DIR: FilePath = OUR_GROUP "password_dir" default "$state_path/metadatad/passwords"
         FilePath;
-    /// Names of the namespaces to serve.
-    NAMESPACES: Globs = OUR_GROUP "namespaces" default "qrouter-*" Globs;
+    /// Names of the namespaces to serve, of those that Neutron's agents make.
+    NAMESPACES: Globs = OUR_GROUP "namespaces" default "qrouter-*,qdhcp-*,ovnmeta-*" Globs;
     /// Directory of the named namespaces.
     NETNS_DIR: FilePath = OUR_GROUP "netns_dir" default "/run/netns" FilePath;
     /// Directory, in a BPF file system, of the programs and maps.

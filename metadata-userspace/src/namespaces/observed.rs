@@ -1,0 +1,110 @@
+//! A namespace as the kernel shows it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use metadata_ebpf::{METADATA_ADDRESS, METADATA_ADDRESS_V6};
+
+use crate::datapath::{AttachState, Datapath, DatapathError, is_our_address};
+use crate::netlink::{InterfaceAddress, NamespaceSocket};
+
+/// What of ours hangs on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attached {
+    Nothing,
+    /// Some of the programs only, or programs of another daemon's life.
+    Outdated,
+    Current,
+}
+
+/// The IPv6 metadata address on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ipv6Address {
+    Missing,
+    /// Somebody put it there and the kernel still looks for others that have it.
+    Tentative,
+    /// Others have it: the kernel does not use it.
+    Duplicate,
+    /// It can be listened on; `ours` if we put it there.
+    Usable {
+        ours: bool,
+    },
+}
+
+/// An interface, and what is on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedInterface {
+    pub name: String,
+    pub is_up: bool,
+    pub attached: Attached,
+    /// Carries 169.254.169.254.
+    pub has_metadata_address: bool,
+    pub ipv6: Ipv6Address,
+    /// Carries an address that neither is the metadata address nor was put there by us.
+    pub has_own_address: bool,
+}
+
+/// Every interface of a namespace, by its index.
+pub type Interfaces = BTreeMap<u32, ObservedInterface>;
+
+/// Looks at the socket's namespace. Call it inside.
+pub(super) fn observe(
+    netlink: &NamespaceSocket,
+    datapath: &Datapath,
+) -> Result<Interfaces, DatapathError> {
+    let addresses = netlink.addresses().map_err(DatapathError::Namespace)?;
+    let links = netlink.links().map_err(DatapathError::Namespace)?;
+    links
+        .into_iter()
+        .map(|link| {
+            let on_it = addresses.iter().filter(|one| one.interface == link.index);
+            let attached = judge(datapath.attached(netlink, link.index)?);
+            let interface = interface(link.name, link.is_up, attached, on_it);
+            Ok((link.index, interface))
+        })
+        .collect()
+}
+
+fn interface<'a>(
+    name: String,
+    is_up: bool,
+    attached: Attached,
+    addresses: impl Iterator<Item = &'a InterfaceAddress>,
+) -> ObservedInterface {
+    let mut interface = ObservedInterface {
+        name,
+        is_up,
+        attached,
+        has_metadata_address: false,
+        ipv6: Ipv6Address::Missing,
+        has_own_address: false,
+    };
+    for one in addresses {
+        match one.address {
+            IpAddr::V4(METADATA_ADDRESS) => interface.has_metadata_address = true,
+            IpAddr::V6(METADATA_ADDRESS_V6) => interface.ipv6 = ipv6(one),
+            _ => interface.has_own_address = true,
+        }
+    }
+    interface
+}
+
+fn ipv6(address: &InterfaceAddress) -> Ipv6Address {
+    match (address.is_usable(), address.is_duplicate()) {
+        (true, _) => Ipv6Address::Usable {
+            ours: is_our_address(address),
+        },
+        (false, true) => Ipv6Address::Duplicate,
+        (false, false) => Ipv6Address::Tentative,
+    }
+}
+
+fn judge(state: AttachState) -> Attached {
+    if state.is_complete() {
+        Attached::Current
+    } else if state == AttachState::default() {
+        Attached::Nothing
+    } else {
+        Attached::Outdated
+    }
+}

@@ -1,0 +1,145 @@
+//! Carries out what the plan says, inside a namespace.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::listener;
+use super::observed::{Interfaces, Ipv6Address, observe};
+use super::plan::{Door, Standing, Step, standing, steps};
+use super::role::Role;
+use super::served::{Reconciled, ServeError, Settings};
+use crate::datapath::{add_address, ensure_route, remove_address, remove_route};
+use crate::netlink::{NamespaceSocket, NetlinkError};
+
+/// One pass over one namespace.
+pub(super) struct Settling<'a> {
+    pub(super) role: &'a Role,
+    /// Its inode number.
+    pub(super) namespace: u64,
+    pub(super) settings: &'a mut Settings,
+    /// Where it listens; kept up to date.
+    pub(super) open: BTreeSet<Door>,
+    pub(super) reconciled: Reconciled,
+    /// Interfaces that are served by IPv4 only, and why.
+    pub(super) ipv6_problems: BTreeMap<u32, String>,
+}
+
+impl Settling<'_> {
+    /// Brings the namespace, in which the calling thread is, to what it should be.
+    /// Returns its standing and the interfaces that concern us.
+    pub(super) fn settle(&mut self) -> Result<(Standing, Interfaces), ServeError> {
+        let netlink = NamespaceSocket::open()?;
+        let mut interfaces = observe(&netlink, &self.settings.datapath)?;
+        let standing = standing(self.role, &interfaces);
+        if standing == Standing::Wanted {
+            ensure_route(&netlink)?;
+        }
+        for step in steps(self.role, standing, &interfaces, &self.open) {
+            if let Err(error) = self.take(step, &netlink, &mut interfaces) {
+                self.judge(error, step, &netlink, &mut interfaces)?;
+            }
+        }
+        if self.open.is_empty() {
+            remove_route(&netlink)?;
+        }
+        let role = self.role;
+        interfaces.retain(|_, interface| role.is_tenant_interface(&interface.name));
+        Ok((standing, interfaces))
+    }
+
+    fn take(
+        &mut self,
+        step: Step,
+        netlink: &NamespaceSocket,
+        interfaces: &mut Interfaces,
+    ) -> Result<(), ServeError> {
+        match step {
+            Step::AddAddress(index) => add_address(netlink, index)?,
+            Step::ReplaceAddress(index) => replace_address(netlink, index)?,
+            Step::RemoveAddress(index) => remove_address(netlink, index)?,
+            Step::Listen(Door::Ipv6(index)) if self.ipv6_problems.contains_key(&index) => {}
+            Step::Listen(door) => self.listen(door)?,
+            Step::Close(door) => {
+                self.open.remove(&door);
+                self.reconciled.closed.push(door);
+            }
+            Step::Attach(index) => self.settings.datapath.attach(netlink, index)?,
+            Step::Detach(index) => self.settings.datapath.detach(netlink, index)?,
+        }
+        note(step, interfaces);
+        Ok(())
+    }
+
+    fn listen(&mut self, door: Door) -> Result<(), ServeError> {
+        let port = self.settings.config.proxy_port;
+        let socket = listener::open(door, port, self.settings.backlog, self.namespace)
+            .map_err(|source| ServeError::Listen { door, port, source })?;
+        self.open.insert(door);
+        self.reconciled.opened.push((door, socket));
+        Ok(())
+    }
+
+    /// Whether a step that failed hinders the whole namespace.
+    fn judge(
+        &mut self,
+        error: ServeError,
+        step: Step,
+        netlink: &NamespaceSocket,
+        interfaces: &mut Interfaces,
+    ) -> Result<(), ServeError> {
+        let Some(index) = interface_of(step) else {
+            return Err(error);
+        };
+        // Interfaces come and go at any time; the going is announced too.
+        if !is_there(netlink, index)? {
+            interfaces.remove(&index);
+            return Ok(());
+        }
+        match step {
+            // IPv6 may be off on the host, in the namespace, or for want of MTU.
+            Step::AddAddress(_) | Step::ReplaceAddress(_) | Step::Listen(_) => {
+                self.ipv6_problems.insert(index, error.to_string());
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+}
+
+fn replace_address(netlink: &NamespaceSocket, index: u32) -> Result<(), NetlinkError> {
+    remove_address(netlink, index)?;
+    add_address(netlink, index)
+}
+
+/// What is observed once the step is done.
+fn note(step: Step, interfaces: &mut Interfaces) {
+    use super::observed::Attached;
+    let Some(interface) = interface_of(step).and_then(|index| interfaces.get_mut(&index)) else {
+        return;
+    };
+    match step {
+        Step::AddAddress(_) | Step::ReplaceAddress(_) => {
+            interface.ipv6 = Ipv6Address::Usable { ours: true };
+        }
+        Step::RemoveAddress(_) => interface.ipv6 = Ipv6Address::Missing,
+        Step::Attach(_) => interface.attached = Attached::Current,
+        Step::Detach(_) => interface.attached = Attached::Nothing,
+        Step::Listen(_) | Step::Close(_) => {}
+    }
+}
+
+fn interface_of(step: Step) -> Option<u32> {
+    match step {
+        Step::AddAddress(index)
+        | Step::ReplaceAddress(index)
+        | Step::RemoveAddress(index)
+        | Step::Attach(index)
+        | Step::Detach(index)
+        | Step::Listen(Door::Ipv6(index))
+        | Step::Close(Door::Ipv6(index)) => Some(index),
+        Step::Listen(Door::Ipv4) | Step::Close(Door::Ipv4) => None,
+    }
+}
+
+fn is_there(netlink: &NamespaceSocket, index: u32) -> Result<bool, NetlinkError> {
+    Ok(netlink.links()?.iter().any(|link| link.index == index))
+}

@@ -1,0 +1,33 @@
+//! What the sockets of one namespace share: a guest's limits hold for IPv4 and IPv6
+//! together, and on all interfaces of a router.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use crate::identity::Realm;
+use crate::proxy::Origin;
+
+/// Origins of which a socket is served.
+#[derive(Debug, Default)]
+pub(super) struct Origins {
+    known: HashMap<(Realm, String), Weak<Origin>>,
+    /// At this size those that are gone are forgotten.
+    sweep_at: usize,
+}
+
+impl Origins {
+    /// The origin of a namespace's sockets; `namespace` is its name.
+    pub(super) fn of(&mut self, realm: Realm, namespace: String) -> Arc<Origin> {
+        let key = (realm, namespace);
+        if let Some(origin) = self.known.get(&key).and_then(Weak::upgrade) {
+            return origin;
+        }
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|_, origin| origin.strong_count() > 0);
+            self.sweep_at = self.known.len() * 2 + 1;
+        }
+        let origin = Arc::new(Origin::new(key.0.clone(), key.1.as_str()));
+        self.known.insert(key, Arc::downgrade(&origin));
+        origin
+    }
+}
