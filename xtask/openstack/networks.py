@@ -15,6 +15,8 @@ def subnet(wanted, network):
         project_id=network.project_id,
         cidr=wanted["cidr"],
         gateway_ip=wanted["gateway"],
+        # The instances' and OVN's own addresses are outside.
+        allocation_pools=[dict(zip(("start", "end"), wanted["pool"], strict=True))],
         ip_version=ipaddress.ip_network(wanted["cidr"]).version,
     )
 

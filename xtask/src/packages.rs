@@ -77,6 +77,11 @@ pub const OPENSTACK: &[Package] = &[
     package("conntrack", "Neutron's l3-agent runs it"),
     package("iputils-arping", "Neutron's l3-agent announces addresses"),
     package("radvd", "announces IPv6 routers for the l3-agent"),
+    package(
+        "keepalived",
+        "decides which replica of an HA router is primary",
+    ),
+    package("dnsmasq-base", "is the DHCP server of Neutron's dhcp-agent"),
     package("python3-venv", "holds Neutron, Nova and Keystone"),
     package("python3-dev", "uwsgi is compiled"),
     package("gcc", "uwsgi is compiled"),

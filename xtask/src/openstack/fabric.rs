@@ -10,13 +10,13 @@ use anyhow::{Context, Result};
 
 use super::cloud::{self, Instance, Networks, PlannedNetwork, Port};
 use super::place::Place;
-use super::services::ovn;
+use super::services::{neutron, ovn};
 use crate::lab::namespace::{self, Namespace};
 use crate::lab::router::VIP as METADATA;
 use crate::lab::wait;
 use crate::process;
 
-/// The interface driver of the l3-agent, `lab_interface.py`, knows this name.
+/// The agents' interface driver, `lab_interface.py`, knows this name.
 const SWITCH: &str = "lab-switch";
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -31,15 +31,20 @@ pub(super) fn make_switch(networks: &Networks) -> Result<()> {
     if !switch.exists() {
         switch = Namespace::create(SWITCH)?.kept();
     }
-    let present = switch.ip("-o link show type bridge")?;
-    for id in networks.networks.values() {
-        let bridge = bridge(id);
-        if !present.contains(&bridge) {
-            switch.ip(&format!("link add {bridge} type bridge"))?;
-            switch.ip(&format!("link set {bridge} up"))?;
-        }
+    networks
+        .networks
+        .values()
+        .try_for_each(|id| make_bridge(&switch, id))
+}
+
+/// The agents' interface driver makes those that it needs before we do.
+fn make_bridge(switch: &Namespace, network_id: &str) -> Result<()> {
+    let bridge = bridge(network_id);
+    if switch.ip(&format!("link show {bridge}")).is_err() {
+        // It may come meanwhile.
+        let _ = switch.ip(&format!("link add {bridge} type bridge"));
     }
-    Ok(())
+    switch.ip(&format!("link set {bridge} up")).map(drop)
 }
 
 /// Makes the instances' namespaces that are missing.
@@ -191,8 +196,10 @@ fn bridge(network_id: &str) -> String {
 /// Removes every namespace that is the cloud's, the routers' too.
 pub(super) fn remove(place: &Place) -> Result<()> {
     let mut names = vec![SWITCH.to_owned()];
+    // The agents' own, as their interface driver wrote them down.
+    let agents = fs::read_to_string(place.path(neutron::STATE).join("namespaces"));
+    names.extend(agents.unwrap_or_default().lines().map(str::to_owned));
     if let Ok(networks) = Networks::load(place) {
-        names.extend(networks.routers.values().map(|id| format!("qrouter-{id}")));
         remove_ovn(place, &networks);
     }
     if let Ok(instances) = cloud::instances(place) {

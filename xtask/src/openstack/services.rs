@@ -9,7 +9,7 @@ pub(super) mod rabbitmq;
 mod wsgi;
 
 /// In the order in which they start; they end in the opposite one.
-pub(super) const NAMES: [&str; 12] = [
+pub(super) const NAMES: [&str; 13] = [
     mariadb::NAME,
     rabbitmq::EPMD,
     rabbitmq::NAME,
@@ -20,6 +20,7 @@ pub(super) const NAMES: [&str; 12] = [
     neutron::RPC,
     nova::NAME,
     neutron::L3_AGENT,
+    neutron::DHCP_AGENT,
     neutron::METADATA_AGENT,
     ovn::METADATA_AGENT,
 ];

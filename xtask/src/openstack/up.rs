@@ -111,6 +111,7 @@ fn start_servers(place: &Place) -> Result<()> {
 fn start_agents(place: &Place) -> Result<()> {
     fabric::make_switch(&Networks::load(place)?)?;
     neutron::l3_agent(place).ensure(place)?;
+    neutron::dhcp_agent(place).ensure(place)?;
     neutron::metadata_agent(place).ensure(place)
 }
 

@@ -13,23 +13,33 @@ use crate::process;
 pub(in super::super) const API: &str = "neutron-api";
 pub(in super::super) const RPC: &str = "neutron-rpc-server";
 pub(in super::super) const L3_AGENT: &str = "neutron-l3-agent";
+pub(in super::super) const DHCP_AGENT: &str = "neutron-dhcp-agent";
 pub(in super::super) const METADATA_AGENT: &str = "neutron-metadata-agent";
 
 pub(in super::super) const CONFIGURATION: &str = "conf/neutron.conf";
 pub(in super::super) const METADATA_CONFIGURATION: &str = "conf/metadata_agent.ini";
 const L3_CONFIGURATION: &str = "conf/l3_agent.ini";
+const DHCP_CONFIGURATION: &str = "conf/dhcp_agent.ini";
+
+/// The interface driver, `lab_interface.py`.
+const DRIVER: &str = "interface_driver = lab_interface.BridgeDriver";
 
 /// Neutron's `state_path`, where the metadata agent's socket is.
 pub(in super::super) const STATE: &str = "neutron/state";
 
 pub(in super::super) fn configure(place: &Place) -> Result<()> {
     place.write(CONFIGURATION, &configuration(place))?;
-    place.write(
-        L3_CONFIGURATION,
-        "[DEFAULT]\ninterface_driver = lab_interface.BridgeDriver\n",
-    )?;
+    // This mode serves routers of every kind; a legacy one as a legacy agent does.
+    let l3 = format!("[DEFAULT]\n{DRIVER}\nagent_mode = dvr_snat\nha_vrrp_advert_int = 1\n");
+    place.write(L3_CONFIGURATION, &l3)?;
+    place.write(DHCP_CONFIGURATION, &dhcp_configuration(""))?;
     let metadata = metadata_configuration(addresses::NOVA_METADATA);
     place.write(METADATA_CONFIGURATION, &metadata).map(drop)
+}
+
+/// With further options of `[DEFAULT]`.
+fn dhcp_configuration(further: &str) -> String {
+    format!("[DEFAULT]\n{DRIVER}\nenable_isolated_metadata = true\n{further}")
 }
 
 fn metadata_configuration(nova_port: u16) -> String {
@@ -55,7 +65,8 @@ fn configuration(place: &Place) -> String {
          api_paste_config = {paste}\n\
          rpc_workers = 1\n\
          rpc_state_report_workers = 1\n\
-         dhcp_agent_notification = false\n\
+         # What stands for Open vSwitch's agent reports once.\n\
+         agent_down_time = 3600\n\
          notify_nova_on_port_status_changes = false\n\
          notify_nova_on_port_data_changes = false\n\
          [oslo_concurrency]\n\
@@ -134,12 +145,16 @@ pub(in super::super) fn rpc_server(place: &Place) -> Service {
 }
 
 pub(in super::super) fn l3_agent(place: &Place) -> Service {
-    let mut service = program(
-        place,
-        L3_AGENT,
-        &[CONFIGURATION, L3_CONFIGURATION],
-        Ready::Running,
-    );
+    with_driver(place, L3_AGENT, L3_CONFIGURATION)
+}
+
+pub(in super::super) fn dhcp_agent(place: &Place) -> Service {
+    with_driver(place, DHCP_AGENT, DHCP_CONFIGURATION)
+}
+
+/// An agent that plugs interfaces.
+fn with_driver(place: &Place, name: &'static str, file: &str) -> Service {
+    let mut service = program(place, name, &[CONFIGURATION, file], Ready::Running);
     let helpers = place.path("helpers");
     service.environment = vec![("PYTHONPATH", helpers.display().to_string())];
     service.files.push(helpers.join("lab_interface.py"));
