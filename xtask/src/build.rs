@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{bpf_toolchain, process, repository};
 
@@ -46,6 +46,20 @@ fn existing() -> Result<PathBuf> {
         bail!("there is no {}: leave --no-build out", executable.display());
     }
     Ok(executable)
+}
+
+/// The executable that was built last, for release or for debugging.
+///
+/// # Errors
+/// When there is none.
+pub fn latest() -> Result<PathBuf> {
+    let built = |profile| {
+        let file = repository::target().join(profile).join("metadatad");
+        Some((file.metadata().ok()?.modified().ok()?, file))
+    };
+    let latest = ["release", "debug"].into_iter().filter_map(built).max();
+    let (_, file) = latest.context("metadatad was never built: leave --no-build out")?;
+    Ok(file)
 }
 
 fn executable() -> PathBuf {

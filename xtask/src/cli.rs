@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{bench, build, build_and_load, lint, openstack, test};
+use crate::{bench, build, build_and_load, kernels, lint, openstack, test};
 
 #[derive(Parser)]
 #[command(
@@ -44,6 +44,17 @@ enum Command {
     /// tables, and writes JSON below target/bench. On an idle machine only: the
     /// load generator and the servers share its processors.
     Bench(bench::Arguments),
+    /// Boot Debian's kernels in an emulator, and serve a guest on each
+    ///
+    /// Of 5.10, 6.1, 6.12 and the newest to be had, the packages for clouds are
+    /// unpacked, never installed, and booted by qemu without hardware
+    /// virtualisation to an initramfs with metadatad inside: the verifier takes
+    /// every program, filters attach, a guest gets its document, and nothing is
+    /// left after `metadatad unload`. Consoles are below target/kernels.
+    Kernels(kernels::Arguments),
+    /// What such a kernel starts first
+    #[command(hide = true)]
+    KernelsInside,
     /// Bring up a real OpenStack control plane on this machine, for metadata
     ///
     /// MariaDB, RabbitMQ, Keystone, Neutron with its agents, nova-api-metadata and
@@ -63,6 +74,8 @@ pub fn main() -> ExitCode {
         Some(Command::BuildAndLoad(arguments)) => build_and_load::run(&arguments),
         Some(Command::Test(arguments)) => test::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
+        Some(Command::Kernels(arguments)) => kernels::run(&arguments),
+        Some(Command::KernelsInside) => kernels::inside::run(),
         Some(Command::Openstack(arguments)) => openstack::run(&arguments),
         Some(Command::Lint) => lint::run(),
     };

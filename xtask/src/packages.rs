@@ -68,6 +68,14 @@ pub const BENCHMARK: &[Package] = &[
     package("wrk", "makes the load"),
 ];
 
+/// For the kernels, besides those of the demonstration.
+pub const KERNELS: &[Package] = &[
+    package("qemu-system-x86", "boots kernels without hardware for it"),
+    package("kmod", "knows which modules need which"),
+    package("cpio", "packs what a kernel boots to"),
+    package("binutils", "strips what is packed"),
+];
+
 /// For the cloud. Debian's own OpenStack is too old.
 pub const OPENSTACK: &[Package] = &[
     package("iproute2", "makes namespaces"),

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -71,10 +72,17 @@ pub fn in_background(command: &mut Command) {
 /// for administrators, which an ordinary user's PATH may lack.
 #[must_use]
 pub fn exists(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// Where [`exists`] finds it.
+#[must_use]
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
-        .any(|directory| directory.join(program).is_file())
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())
 }
 
 fn line(command: &Command) -> String {

@@ -1,0 +1,137 @@
+//! What is tried on a kernel: a guest behind a router, and the real daemon.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::utsname::uname;
+use serde_json::Value;
+
+use super::initramfs::METADATAD;
+use super::inside::Reporter;
+use super::report::Step;
+use crate::lab::daemon::{Daemon, Setup};
+use crate::lab::guest::Guest;
+use crate::lab::inventory::{self, Instance};
+use crate::lab::router::{Router, Subnet, VIP};
+use crate::lab::wait;
+use crate::process;
+
+const DOCUMENT: &str = "/openstack/latest/meta_data.json";
+const PINS: &str = "/sys/fs/bpf/metadatad";
+
+/// Every program that must be there while the daemon serves.
+const PROGRAMS: &[&str] = &["metadata_steer", "metadata_restore"];
+
+/// The kernel takes a program away a moment after its last user has gone.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
+
+struct Site {
+    router: Router,
+    guest: Guest,
+    instance: Instance,
+}
+
+/// Goes as far as it can.
+pub(super) fn run(reporter: &mut Reporter) {
+    let Some(site) = reporter.step(Step::Boot, Site::make) else {
+        return;
+    };
+    let Some(mut daemon) = reporter.step(Step::Load, || site.start()) else {
+        return;
+    };
+    reporter.step(Step::Attach, || site.attached(&mut daemon));
+    reporter.step(Step::Ipv4, || site.ask());
+    reporter.step(Step::Mac, || {
+        daemon.wait_log(&["access", "status=200", &format!("mac={}", site.guest.mac)])
+    });
+    reporter.step(Step::Status, || show_status(&daemon));
+    reporter.step(Step::Unload, || site.unload(&mut daemon));
+    println!("--- log of metadatad:\n{}", daemon.log());
+}
+
+impl Site {
+    fn make() -> Result<Self> {
+        println!("{}", uname()?.release().to_string_lossy());
+        let router = Router::create()?;
+        let guest = Guest::behind(&router, Subnet::TUTORIAL)?;
+        let instance = Instance::of(&guest, &router, "guest")?;
+        Ok(Self {
+            router,
+            guest,
+            instance,
+        })
+    }
+
+    fn start(&self) -> Result<Daemon> {
+        let inventory = inventory::file(std::slice::from_ref(&self.instance))?;
+        let binary = Path::new("/").join(METADATAD);
+        let mut setup = Setup::new(binary, &[self.namespace()], inventory)?;
+        setup.bpffs = PINS.into();
+        let daemon = Daemon::start(setup)?;
+        let loaded = process::read(Command::new("bpftool").args(["prog", "show"]))?;
+        println!("{loaded}");
+        for program in PROGRAMS {
+            ensure!(loaded.contains(program), "{program} is not loaded");
+        }
+        Ok(daemon)
+    }
+
+    fn attached(&self, daemon: &mut Daemon) -> Result<()> {
+        daemon.wait_serving(self.namespace())?;
+        println!("{}", self.router.namespace().sh("bpftool net")?);
+        for (direction, program) in [
+            ("ingress", "metadata_steer"),
+            ("egress", "metadata_restore"),
+        ] {
+            let filters = self.filters(direction)?;
+            println!("{filters}");
+            ensure!(filters.contains(program), "no {program} at {direction}");
+        }
+        Ok(())
+    }
+
+    fn ask(&self) -> Result<()> {
+        let document = self.guest.get(DOCUMENT)?.json()?;
+        println!("{document}");
+        ensure!(
+            document.get("uuid").and_then(Value::as_str) == Some(&self.instance.uuid),
+            "not the guest's document: {document}"
+        );
+        Ok(())
+    }
+
+    fn unload(&self, daemon: &mut Daemon) -> Result<()> {
+        daemon.stop()?;
+        println!("{}", process::read(&mut daemon.command("unload"))?);
+        for direction in ["ingress", "egress"] {
+            let filters = self.filters(direction)?;
+            ensure!(filters.is_empty(), "left at {direction}: {filters}");
+        }
+        let routes = self.router.namespace().ip("route show table local")?;
+        ensure!(!routes.contains(VIP), "left behind: {routes}");
+        ensure!(!Path::new(PINS).exists(), "{PINS} is left behind");
+        wait::until("the programs are gone", REMOVAL_LIMIT, || {
+            let loaded = process::read(Command::new("bpftool").args(["prog", "show"]))?;
+            Ok(!loaded.contains("metadata_"))
+        })
+    }
+
+    fn filters(&self, direction: &str) -> Result<String> {
+        let interface = &self.guest.router_interface;
+        let namespace = self.router.namespace();
+        namespace.sh(&format!("tc filter show dev {interface} {direction}"))
+    }
+
+    fn namespace(&self) -> &str {
+        self.router.namespace().name()
+    }
+}
+
+fn show_status(daemon: &Daemon) -> Result<()> {
+    let status = process::read(&mut daemon.command("status"))?;
+    println!("{status}");
+    let worker = daemon.status()?.pointer("/worker/pid").cloned();
+    worker.context("the status names no worker").map(drop)
+}
