@@ -39,6 +39,8 @@ pub struct Answer {
     pub response: Response<Body>,
     /// `None` when the instance is not known.
     pub instance: Option<Instance>,
+    /// No instance could be found that it would be for.
+    pub is_for_nobody: bool,
 }
 
 impl From<Response<Body>> for Answer {
@@ -46,6 +48,7 @@ impl From<Response<Body>> for Answer {
         Self {
             response,
             instance: None,
+            is_for_nobody: false,
         }
     }
 }
@@ -72,7 +75,7 @@ impl Agent {
     pub async fn answer(&self, requester: &Requester, request: Request<Body>) -> Answer {
         let instance = match self.who(requester).await {
             Ok(instance) => instance,
-            Err(refusal) => return (*refusal).into(),
+            Err(refusal) => return *refusal,
         };
         let response = match self.nova.forward(&instance, requester, request).await {
             Ok(response) => response,
@@ -87,11 +90,12 @@ impl Agent {
         Answer {
             response,
             instance: Some(instance),
+            is_for_nobody: false,
         }
     }
 
     /// The instance to ask for, or the answer that says why there is none.
-    async fn who(&self, requester: &Requester) -> Result<Instance, Box<Response<Body>>> {
+    async fn who(&self, requester: &Requester) -> Result<Instance, Box<Answer>> {
         let refusal = match self.resolver.resolve(requester).await {
             Ok(Resolution::Found(port)) => {
                 self.metrics.count(Outcome::Found);
@@ -99,7 +103,7 @@ impl Agent {
             }
             Ok(Resolution::Pretender { claimed, real }) => {
                 match self.pretender(requester, &claimed, &real) {
-                    Some(refusal) => refusal,
+                    Some(refusal) => refusal.into(),
                     None => return Ok(claimed.instance()),
                 }
             }
@@ -114,7 +118,7 @@ impl Agent {
             Err(error) => {
                 self.metrics.count(Outcome::Error);
                 self.warn(requester, &error.to_string());
-                reply::unavailable("It cannot be found out now which instance asks.")
+                reply::unavailable("It cannot be found out now which instance asks.").into()
             }
         };
         Err(Box::new(refusal))
@@ -153,12 +157,13 @@ impl Agent {
         })
     }
 
-    fn no_instance(&self, requester: &Requester, why: &str) -> Response<Body> {
+    fn no_instance(&self, requester: &Requester, why: &str) -> Answer {
         self.warn(requester, why);
-        reply::text(
-            StatusCode::NOT_FOUND,
-            format!("Instance was not found on {}.", requester.realm),
-        )
+        let text = format!("Instance was not found on {}.", requester.realm);
+        Answer {
+            is_for_nobody: true,
+            ..reply::text(StatusCode::NOT_FOUND, text).into()
+        }
     }
 
     fn warn(&self, requester: &Requester, why: &str) {

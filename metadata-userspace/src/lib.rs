@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod datapath;
 pub mod dependencies;
+pub mod eui64;
 pub mod first_request;
 pub mod hop_by_hop;
 pub mod http_url;

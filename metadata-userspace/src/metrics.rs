@@ -3,6 +3,7 @@
 mod agent;
 mod nova;
 mod proxy;
+mod refusals;
 mod statuses;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::dependencies::{Dependencies, DependencyState};
 pub use agent::{AgentMetrics, Outcome};
 pub use nova::NovaMetrics;
 pub use proxy::ProxyMetrics;
+pub use refusals::{Refusal, Refusals};
 pub use statuses::{StatusCounters, StatusCounts};
 
 /// All metrics of a process. Clones of the parts count into the same numbers.
@@ -42,8 +44,8 @@ pub struct Totals {
     pub nova_spared: Spared,
     /// Guests' connections open now.
     pub connections_open: i64,
-    /// Guests' connections refused because the guest had too many.
-    pub connections_refused: u64,
+    /// Connections and requests of guests that were refused, by reason.
+    pub refused: BTreeMap<String, u64>,
     /// What the daemon depends on.
     pub dependencies: BTreeMap<String, DependencyState>,
 }
@@ -94,7 +96,7 @@ impl Metrics {
                 stale: self.nova.stale.get(),
             },
             connections_open: self.proxy.connections.get(),
-            connections_refused: self.proxy.refused.get(),
+            refused: self.proxy.refused.snapshot(),
             dependencies: self.dependencies.snapshot(),
         }
     }

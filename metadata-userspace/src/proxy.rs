@@ -10,6 +10,7 @@ mod guest;
 mod headers;
 mod limits;
 pub mod saved_syn;
+mod sender;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
@@ -31,10 +32,11 @@ use crate::body::request::BodyLimits;
 use crate::config::{ProxyConfig, ProxyTimeouts};
 use crate::identity::Realm;
 use crate::logging::occasionally::Occasionally;
-use crate::metrics::ProxyMetrics;
+use crate::metrics::{ProxyMetrics, Refusal};
 
 use guest::Guest;
 use limits::{Admission, GuestConnections};
+use sender::Sender;
 
 pub use unix_upstream::UnixUpstream;
 
@@ -79,6 +81,7 @@ pub struct Proxy {
     body_limits: BodyLimits,
     connections_per_guest: usize,
     metrics: ProxyMetrics,
+    unanswered_log: Occasionally,
 }
 
 impl Proxy {
@@ -99,6 +102,7 @@ impl Proxy {
             },
             connections_per_guest: config.max_connections_per_guest,
             metrics,
+            unanswered_log: Occasionally::default(),
         }
     }
 
@@ -141,19 +145,17 @@ impl Proxy {
         drain: &CancellationToken,
         connections: &mut JoinSet<()>,
     ) {
-        let address = peer.ip().to_canonical();
-        match GuestConnections::admit(origin, address, self.connections_per_guest) {
+        let sender = Sender::of(&stream, peer);
+        match GuestConnections::admit(origin, sender, self.connections_per_guest) {
             Admission::Welcome(ticket) => {
-                let guest = Guest::new(self, &stream, ticket);
+                let guest = Guest::new(self, ticket);
                 connections.spawn(connection::serve(guest, stream, drain.clone()));
             }
             Admission::TooMany(ticket) => {
-                self.metrics.refused.inc();
+                self.metrics.refused.count(Refusal::Connections);
                 connections.spawn(connection::refuse(ticket, stream));
             }
-            Admission::Flood => {
-                self.metrics.refused.inc();
-            }
+            Admission::Flood => self.metrics.refused.count(Refusal::Flood),
         }
     }
 

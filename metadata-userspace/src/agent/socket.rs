@@ -111,7 +111,9 @@ async fn exchange(
     };
     let mut record = Record::start(None, Some(Arc::clone(&requester)), &request);
     let request = request.map(|body| bounded(body, LIMITS));
-    let Answer { response, instance } = agent.answer(&requester, request).await;
+    let Answer {
+        response, instance, ..
+    } = agent.answer(&requester, request).await;
     agent.metrics.socket_requests.count(response.status());
     record.answered(response.status(), instance);
     Ok(response.map(|body| Recorded::new(body, record, ())))

@@ -1,5 +1,6 @@
 //! `metadatad status`: how the daemon and its namespaces are doing.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -53,6 +54,7 @@ fn render(status: &Status) -> String {
                 .map(|(status, count)| format!("{status}: {count}")),
         ),
     );
+    line(&mut text, "refused", &refused(&status.totals.refused));
     let spared = &status.totals.nova_spared;
     line(
         &mut text,
@@ -88,6 +90,11 @@ fn render(status: &Status) -> String {
         text.push_str(&render_namespace(namespace));
     }
     text
+}
+
+fn refused(by_reason: &BTreeMap<String, u64>) -> String {
+    let happened = by_reason.iter().filter(|(_, count)| **count > 0);
+    list(happened.map(|(reason, count)| format!("{reason}: {count}")))
 }
 
 fn render_dependency(dependency: &DependencyState) -> String {
@@ -206,6 +213,7 @@ mod tests {
         };
         let totals = Totals {
             requests: [("200".into(), 3)].into_iter().collect(),
+            refused: [("flood".into(), 0), ("unanswered".into(), 2)].into(),
             dependencies: [("neutron".into(), neutron)].into(),
             nova_spared: Spared {
                 stale: 2,
@@ -221,6 +229,7 @@ mod tests {
              worker      pid 9, replaced 1 times\n\
              programs    metadata_steer id 4\n\
              requests    200: 3\n\
+             refused     unanswered: 2\n\
              nova said   none yet; spared: 0 shared, 0 cached, 2 stale\n\
              verdicts    steered: 12\n\
              neutron     DOWN for 100 s: no answer\n\

@@ -1,8 +1,8 @@
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::refusals::Refusals;
 use super::statuses::StatusCounters;
 
 /// What guests see.
@@ -12,7 +12,7 @@ pub struct ProxyMetrics {
     /// From the request's head to the last byte of the answer.
     pub duration: Histogram,
     pub connections: Gauge,
-    pub refused: Counter,
+    pub refused: Refusals,
 }
 
 impl ProxyMetrics {
@@ -21,7 +21,7 @@ impl ProxyMetrics {
             requests: StatusCounters::new(),
             duration: latency_histogram(),
             connections: Gauge::default(),
-            refused: Counter::default(),
+            refused: Refusals::new(),
         };
         registry.register(
             "proxy_requests",
@@ -40,9 +40,9 @@ impl ProxyMetrics {
             metrics.connections.clone(),
         );
         registry.register(
-            "proxy_connections_refused",
-            "Connections refused because their guest had too many",
-            metrics.refused.clone(),
+            "proxy_refused",
+            "Connections and requests of guests that were refused, by reason",
+            metrics.refused.family(),
         );
         metrics
     }

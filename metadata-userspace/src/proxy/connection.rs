@@ -88,7 +88,7 @@ pub(super) async fn refuse(ticket: Ticket, mut stream: TcpStream) {
     if let Some(suppressed) = ticket.origin.log.now() {
         tracing::warn!(
             namespace = &*ticket.origin.namespace,
-            client = %ticket.address,
+            client = %ticket.sender.address,
             suppressed,
             "a guest has too many open connections; see max_connections_per_guest"
         );

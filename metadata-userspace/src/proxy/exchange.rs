@@ -1,6 +1,5 @@
 //! One request and its answer.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming};
@@ -13,10 +12,16 @@ use crate::agent::Answer;
 use crate::body::Body;
 use crate::body::request::bounded;
 use crate::logging::access::{Record, Recorded};
+use crate::metrics::Refusal;
 use crate::reply;
 
 /// Bytes of path and query. haproxy's buffer of 16 KiB holds no longer head.
 const LONGEST_TARGET: usize = 8 * 1024;
+
+/// Ends a connection without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest is not known, and asked over IPv6")]
+pub(super) struct Unanswered;
 
 /// Held until an answer's last byte is handed over.
 pub(super) struct InFlight {
@@ -35,7 +40,7 @@ impl Drop for InFlight {
 pub(super) async fn answer(
     guest: Arc<Guest>,
     request: Request<Incoming>,
-) -> Result<Response<Recorded<Body, InFlight>>, Infallible> {
+) -> Result<Response<Recorded<Body, InFlight>>, Unanswered> {
     guest.watchdog.enter(Phase::Exchange);
     guest.first_request.came();
     let requester = Some(Arc::clone(&guest.requester));
@@ -46,16 +51,40 @@ pub(super) async fn answer(
     };
     let guest = &in_flight.guest;
     let has_body = !request.body().is_end_stream();
-    let Answer { response, instance } = match refusal(guest, &request) {
+    let answer = match refusal(guest, &request) {
         Some(response) => response.into(),
         None => ask_upstream(guest, request).await,
     };
     if has_body {
         guest.answered_with_body();
     }
+    if answer.is_for_nobody && guest.requester.address.is_ipv6() {
+        leave_to_ipv4(guest);
+        return Err(Unanswered);
+    }
+    let Answer {
+        response, instance, ..
+    } = answer;
     guest.proxy.metrics.requests.count(response.status());
     record.answered(response.status(), instance);
     Ok(response.map(|body| Recorded::new(body, record, in_flight)))
+}
+
+/// cloud-init asks over both families at once and believes the first answer,
+/// whatever it is (`wait_for_url` in cloudinit/url_helper.py): a 404 over IPv6 would
+/// cost the guest the answer that it gets over IPv4. From silence it goes on.
+fn leave_to_ipv4(guest: &Guest) {
+    guest.proxy.metrics.refused.count(Refusal::Unanswered);
+    if let Some(suppressed) = guest.proxy.unanswered_log.now() {
+        tracing::warn!(
+            namespace = &*guest.namespace(),
+            client = %guest.requester.address,
+            mac = guest.requester.mac.map(tracing::field::display),
+            suppressed,
+            "no instance is known for an IPv6 guest: its connection is closed without an answer, \
+             so that it goes on over IPv4"
+        );
+    }
 }
 
 /// What the proxy answers by itself.

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use tokio::net::TcpStream;
-
 use super::Proxy;
 use super::limits::Ticket;
-use super::saved_syn;
 use super::watchdog::Watchdog;
 use crate::first_request::FirstRequest;
 use crate::identity::Requester;
@@ -23,16 +20,16 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// The identity is the socket's: the listener's realm, the peer address and
-    /// the MAC of the SYN. No byte of the connection was read for it.
-    pub(super) fn new(proxy: &Arc<Proxy>, stream: &TcpStream, ticket: Ticket) -> Arc<Self> {
+    /// The identity is the socket's: the listener's realm, the peer's address and
+    /// the MAC of its SYN.
+    pub(super) fn new(proxy: &Arc<Proxy>, ticket: Ticket) -> Arc<Self> {
         proxy.metrics.connections.inc();
         Arc::new(Self {
             proxy: Arc::clone(proxy),
             requester: Arc::new(Requester {
                 realm: ticket.origin.realm.clone(),
-                address: ticket.address,
-                mac: saved_syn::source_mac(stream),
+                address: ticket.sender.address,
+                mac: ticket.sender.mac,
             }),
             watchdog: Watchdog::new(&proxy.timeouts),
             first_request: FirstRequest::default(),

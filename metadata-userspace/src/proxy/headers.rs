@@ -1,8 +1,11 @@
 //! Which of a guest's headers travel on.
 
+use std::net::IpAddr;
+
 use hyper::HeaderMap;
 use hyper::header::{CONNECTION, HeaderName, HeaderValue};
 
+use crate::eui64::{self, is_link_local};
 use crate::hop_by_hop::{self, has_prefix, is_hop_by_hop, same_name};
 use crate::identity::{Realm, Requester};
 
@@ -60,7 +63,7 @@ pub(super) fn replace_identity(headers: &mut HeaderMap, requester: &Requester) {
             headers.insert(name, value);
         }
     };
-    set(FORWARDED_FOR, requester.address.to_string());
+    set(FORWARDED_FOR, forwarded_for(requester).to_string());
     match &requester.realm {
         Realm::Router(id) => set(ROUTER, id.clone()),
         Realm::Network(id) => {
@@ -69,6 +72,17 @@ pub(super) fn replace_identity(headers: &mut HeaderMap, requester: &Requester) {
         }
     }
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// The address that names the guest. Out of a link-local one Neutron's agent takes the
+/// MAC, whatever it is made of (neutron/common/metadata.py), and finds no guest whose
+/// addresses are stable and private (RFC 7217): so it gets the one that the guest's MAC
+/// stands in.
+fn forwarded_for(requester: &Requester) -> IpAddr {
+    match requester.mac {
+        Some(mac) if is_link_local(requester.address) => eui64::link_local(mac).into(),
+        _ => requester.address,
+    }
 }
 
 #[cfg(test)]
@@ -190,6 +204,24 @@ mod tests {
     fn a_connection_header_cannot_take_ours_away() {
         let left = after_policy(&[("Connection", "X-Forwarded-For, X-Neutron-Router-ID")]);
         assert_eq!(left, ours());
+    }
+
+    #[test]
+    fn neutrons_agent_finds_guests_with_private_addresses() {
+        let forwarded = |address: &str, mac: Option<&str>| {
+            let requester = Requester {
+                address: address.parse().unwrap(),
+                mac: mac.map(|mac| mac.parse().unwrap()),
+                ..requester(Realm::Router(ID.into()))
+            };
+            forwarded_for(&requester).to_string()
+        };
+        let mac = Some("fa:16:3e:00:00:05");
+        let stable_privacy = "fe80::1234:5678:9abc:def0";
+        assert_eq!(forwarded(stable_privacy, mac), "fe80::f816:3eff:fe00:5");
+        assert_eq!(forwarded(stable_privacy, None), stable_privacy);
+        assert_eq!(forwarded("2001:db8::5", mac), "2001:db8::5");
+        assert_eq!(forwarded("10.0.0.5", mac), "10.0.0.5");
     }
 
     #[test]

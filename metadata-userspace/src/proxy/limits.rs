@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Origin;
+use super::sender::{Counted, Sender};
 
 /// Open connections by guest, in one namespace.
 #[derive(Debug, Default)]
 pub(super) struct GuestConnections {
-    open: Mutex<HashMap<IpAddr, usize>>,
+    open: Mutex<HashMap<Counted, usize>>,
 }
 
 /// What becomes of a new connection.
@@ -27,15 +27,16 @@ pub(super) enum Admission {
 /// A guest's share in its limit, given back when dropped.
 pub(super) struct Ticket {
     pub(super) origin: Arc<Origin>,
-    pub(super) address: IpAddr,
+    pub(super) sender: Sender,
 }
 
 impl GuestConnections {
-    pub(super) fn admit(origin: &Arc<Origin>, address: IpAddr, limit: usize) -> Admission {
-        let open = origin.connections.enter(address, limit.saturating_mul(2));
+    pub(super) fn admit(origin: &Arc<Origin>, sender: Sender, limit: usize) -> Admission {
+        let ceiling = limit.saturating_mul(2);
+        let open = origin.connections.enter(sender.counted(), ceiling);
         let ticket = || Ticket {
             origin: Arc::clone(origin),
-            address,
+            sender,
         };
         match open {
             Some(open) if open <= limit => Admission::Welcome(ticket()),
@@ -46,9 +47,9 @@ impl GuestConnections {
 
     /// The number of the guest's connections with the new one; `None` and not
     /// counted when that is above `ceiling`.
-    fn enter(&self, address: IpAddr, ceiling: usize) -> Option<usize> {
+    fn enter(&self, guest: Counted, ceiling: usize) -> Option<usize> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        match open.entry(address) {
+        match open.entry(guest) {
             Entry::Occupied(mut count) if *count.get() < ceiling => {
                 *count.get_mut() += 1;
                 Some(*count.get())
@@ -58,9 +59,9 @@ impl GuestConnections {
         }
     }
 
-    fn leave(&self, address: IpAddr) {
+    fn leave(&self, guest: Counted) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut count) = open.entry(address) {
+        if let Entry::Occupied(mut count) = open.entry(guest) {
             match count.get() {
                 ..=1 => drop(count.remove()),
                 _ => *count.get_mut() -= 1,
@@ -71,7 +72,7 @@ impl GuestConnections {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.origin.connections.leave(self.address);
+        self.origin.connections.leave(self.sender.counted());
     }
 }
 
@@ -79,15 +80,22 @@ impl Drop for Ticket {
 mod tests {
     use super::*;
     use crate::identity::Realm;
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
-    const GUEST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5));
-    const NEIGHBOUR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 6));
+    const GUEST: Sender = guest(5);
+    const NEIGHBOUR: Sender = guest(6);
+
+    const fn guest(last: u8) -> Sender {
+        Sender {
+            address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)),
+            mac: None,
+        }
+    }
 
     #[test]
     fn a_guest_has_its_limit_and_gets_its_share_back() {
         let origin = Arc::new(Origin::new(Realm::Router(String::new()), "qrouter-x"));
-        let admit = |address| GuestConnections::admit(&origin, address, 2);
+        let admit = |sender| GuestConnections::admit(&origin, sender, 2);
         let first = admit(GUEST);
         assert!(matches!(first, Admission::Welcome(_)));
         let _second = admit(GUEST);

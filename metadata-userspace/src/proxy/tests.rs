@@ -4,6 +4,7 @@ mod bodies;
 mod framing;
 mod limits;
 mod unix;
+mod unknown;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,10 +55,18 @@ impl Drop for Served {
 }
 
 async fn serve(config: &ProxyConfig, upstream: impl FnOnce(&Metrics) -> Upstream) -> Served {
+    serve_at("127.0.0.1:0", config, upstream).await
+}
+
+async fn serve_at(
+    address: &str,
+    config: &ProxyConfig,
+    upstream: impl FnOnce(&Metrics) -> Upstream,
+) -> Served {
     let metrics = Metrics::new();
     let upstream = upstream(&metrics);
     let proxy = Arc::new(Proxy::new(config, upstream, metrics.proxy.clone()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let drain = CancellationToken::new();
     let origin = Arc::new(Origin::new(realm(), "qrouter-test"));
@@ -72,16 +81,19 @@ async fn serve(config: &ProxyConfig, upstream: impl FnOnce(&Metrics) -> Upstream
 
 /// The whole way: proxy, agent, `nova`.
 async fn before(nova: &Scripted, config: &ProxyConfig) -> Served {
-    let address = nova.address;
     serve(config, |metrics| {
-        let nova = nova_client(&nova_config(address), &TlsFiles::default(), metrics);
-        let agent = Agent::new(
-            Fixed::found(),
-            nova.unwrap(),
-            crate::config::MacCheck::Enforce,
-            metrics.agent.clone(),
-        );
-        Upstream::Agent(Arc::new(agent))
+        agent(Fixed::found(), nova.address, metrics)
     })
     .await
+}
+
+fn agent(resolver: Arc<Fixed>, nova: SocketAddr, metrics: &Metrics) -> Upstream {
+    let nova = nova_client(&nova_config(nova), &TlsFiles::default(), metrics);
+    let agent = Agent::new(
+        resolver,
+        nova.unwrap(),
+        crate::config::MacCheck::Enforce,
+        metrics.agent.clone(),
+    );
+    Upstream::Agent(Arc::new(agent))
 }

@@ -1,9 +1,10 @@
 //! Who sent a request, judged by what is known at the moment.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Resolution;
+use crate::eui64::{self, is_link_local};
 use crate::identity::{MacAddr, Port, Requester};
 
 /// What is known about the ports that a requester could be.
@@ -51,7 +52,7 @@ pub struct Judgement {
 
 /// Judges a requester.
 pub fn judge(requester: &Requester, sighting: &Sighting) -> Judgement {
-    let (resolution, doubt) = if is_link_local(requester.address) {
+    let (resolution, doubt) = if is_known_by_mac(requester, &sighting.by_address) {
         only_one(&sighting.by_mac, Doubt::NotFound)
     } else {
         by_address(requester, sighting)
@@ -64,12 +65,22 @@ pub fn judge(requester: &Requester, sighting: &Sighting) -> Judgement {
     Judgement { resolution, doubt }
 }
 
+/// Whether the MAC alone tells who it is: the guest made the address by itself. Of
+/// IPv6 a guest has such addresses, link-local ones and temporary ones (RFC 8981). Their
+/// packets come straight from it: no router forwards what is for a link-local address,
+/// as the metadata address is.
+pub fn is_known_by_mac(requester: &Requester, by_address: &[Arc<Port>]) -> bool {
+    let is_ipv6 = requester.address.to_canonical().is_ipv6();
+    is_link_local(requester.address)
+        || (is_ipv6 && requester.mac.is_some() && by_address.is_empty())
+}
+
 /// The MAC to look for: the one that was seen. No port lists the link-local
 /// address that its guest made for itself, so without a MAC it is taken out of that.
 pub fn mac_to_find(requester: &Requester) -> Option<MacAddr> {
     match requester.address.to_canonical() {
         IpAddr::V6(address) if address.is_unicast_link_local() => {
-            requester.mac.or_else(|| mac_of(address))
+            requester.mac.or_else(|| eui64::mac_of(address))
         }
         _ => requester.mac,
     }
@@ -115,22 +126,6 @@ fn owned(port: &Arc<Port>, doubt: Option<Doubt>) -> (Resolution, Option<Doubt>) 
     match port.device_id.is_empty() {
         true => (Resolution::Unknown, Some(Doubt::NotFound)),
         false => (Resolution::Found(port.clone()), doubt),
-    }
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address.to_canonical(), IpAddr::V6(address) if address.is_unicast_link_local())
-}
-
-/// The MAC that an EUI-64 interface identifier was made of (RFC 4291, appendix A).
-/// Neutron does not look for the `ff:fe` in its middle and takes any identifier
-/// for one; another guest's MAC could come out.
-fn mac_of(address: Ipv6Addr) -> Option<MacAddr> {
-    match address.octets() {
-        [_, _, _, _, _, _, _, _, a, b, c, 0xff, 0xfe, d, e, f] => {
-            Some(MacAddr([a ^ 0x02, b, c, d, e, f]))
-        }
-        _ => None,
     }
 }
 

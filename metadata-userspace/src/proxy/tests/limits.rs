@@ -109,7 +109,7 @@ async fn too_many_connections_of_one_guest_are_503() {
     assert!(answer.ends_with("open connections.\n"), "{answer}");
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
-    assert_eq!(proxy.metrics.totals().connections_refused, 1);
+    assert_eq!(proxy.metrics.totals().refused.get("connections"), Some(&1));
     drop(held);
     tokio::time::sleep(SECOND / 10).await;
     let answer = raw(proxy.address, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n").await;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::rounds::Rounds;
 use super::snapshot::Snapshot;
 use crate::identity::{Port, Realm, Requester};
-use crate::resolver::identify::{Certainty, Sighting, mac_to_find};
+use crate::resolver::identify::{Certainty, Doubt, Sighting, is_known_by_mac, judge, mac_to_find};
 use crate::resolver::source::{PortQuery, PortSource};
 use crate::resolver::{Asking, ResolveError};
 
@@ -94,27 +94,30 @@ impl RealmPorts {
         if age > self.known.lifetime * 3 / 4 {
             self.fetches.begin();
         }
+        Some(self.sighting(requester, snapshot))
+    }
+
+    fn sighting(&self, requester: &Requester, snapshot: &Snapshot) -> Sighting {
         let address = requester.address.to_canonical();
         let mac = mac_to_find(requester);
-        let certainty = if age > self.known.lifetime || self.known.distrusted() {
-            Certainty::Expired
-        } else if requester
-            .mac
-            .is_some_and(|mac| snapshot.confirms(address, mac))
-        {
-            Certainty::Sure
-        } else {
-            Certainty::Current
+        let expired = snapshot.taken.elapsed() > self.known.lifetime || self.known.distrusted();
+        let confirmed = |mac| snapshot.confirms(address, mac);
+        let certainty = match requester.mac {
+            _ if expired => Certainty::Expired,
+            Some(mac) if confirmed(mac) => Certainty::Sure,
+            _ => Certainty::Current,
         };
-        Some(Sighting {
-            by_address: snapshot.with_address(address).to_vec(),
+        let by_address = snapshot.with_address(address);
+        let rounds = match requester.mac {
+            None if !is_known_by_mac(requester, by_address) => &self.confirmations,
+            _ => &self.fetches,
+        };
+        Sighting {
+            by_address: by_address.to_vec(),
             by_mac: mac.map_or(&[][..], |mac| snapshot.with_mac(mac)).to_vec(),
             certainty,
-            failing: match requester.mac {
-                None => self.confirmations.in_trouble(),
-                Some(_) => self.fetches.in_trouble(),
-            },
-        })
+            failing: rounds.in_trouble(),
+        }
     }
 
     pub(super) async fn renew(&self, requester: &Requester) -> Result<(), ResolveError> {
@@ -123,26 +126,26 @@ impl RealmPorts {
             return self.fetches.this().await;
         };
         let address = requester.address.to_canonical();
-        let ports = current.with_address(address);
-        match requester.mac {
-            _ if ports.is_empty() => self.fetches.next().await,
+        let sighting = self.sighting(requester, &current);
+        match (judge(requester, &sighting).doubt, requester.mac) {
+            // Somebody else's question was answered meanwhile.
+            (None, _) => Ok(()),
+            // Only the age is in doubt, so an answer that is on its way will do.
+            (Some(Doubt::Expired), _) => self.fetches.this().await,
             // Only the address speaks for the port: each request is confirmed, and
             // those that come together in one question.
-            None => {
+            (Some(_), None) if !sighting.by_address.is_empty() => {
                 self.known.ask_about(address);
                 self.confirmations.next().await
             }
-            // Only the age is in doubt, so an answer that is on its way will do.
-            Some(mac) if ports.iter().any(|port| port.mac == Some(mac)) => {
-                self.fetches.this().await
-            }
-            Some(mac) => {
+            (Some(Doubt::OtherMac), Some(mac)) => {
                 self.fetches.next().await?;
                 if let Some(renewed) = &*self.known.snapshot.load() {
                     renewed.confirm(address, mac);
                 }
                 Ok(())
             }
+            (Some(_), _) => self.fetches.next().await,
         }
     }
 

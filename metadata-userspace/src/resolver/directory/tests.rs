@@ -1,5 +1,7 @@
 //! Guests ask through the directory; a scripted Neutron counts its calls.
 
+mod ipv6;
+
 use std::sync::Mutex;
 
 use tokio::time::{Instant, sleep};

@@ -119,6 +119,29 @@ fn a_link_local_address_is_known_by_the_mac_alone() {
 }
 
 #[test]
+fn an_ipv6_address_that_no_port_has_leads_to_the_mac() {
+    let (own, neighbour) = (port("a", 5), port("a", 6));
+    let temporary = requester("2001:db8::8d2f:1c3a:77:aa01", Some(OWN));
+    assert_eq!(
+        judged(&temporary, &[], &[&own]),
+        (Resolution::Found(own.clone()), None)
+    );
+    let pretender = Resolution::Pretender {
+        claimed: neighbour.clone(),
+        real: own.clone(),
+    };
+    assert_eq!(
+        judged(&temporary, &[&neighbour], &[&own]),
+        (pretender, Some(Doubt::OtherMac))
+    );
+    let nobody = (Resolution::Unknown, Some(Doubt::NotFound));
+    assert_eq!(judged(&temporary, &[], &[]), nobody);
+    // Of IPv4 a guest has the addresses that it was given.
+    let ipv4 = requester("10.0.0.66", Some(OWN));
+    assert_eq!(judged(&ipv4, &[], &[&own]), nobody);
+}
+
+#[test]
 fn a_port_without_an_instance_may_yet_get_one() {
     let free = Arc::new(Port {
         device_id: String::new(),

@@ -118,6 +118,18 @@ fn a_link_local_source_is_known_by_its_mac() {
 }
 
 #[test]
+fn a_temporary_address_is_known_by_its_mac_and_a_neighbours_is_not_ones_own() {
+    let resolver = resolver();
+    let at = |address, mac| ask(&resolver, router(ROUTER_A), address, Some(mac));
+    let temporary = "2001:db8::8d2f:1c3a:77:aa01";
+    assert_eq!(at(temporary, "fa:16:3e:00:00:01"), found(ALPHA));
+    assert_eq!(at(temporary, "fa:16:3e:00:00:99"), "Unknown");
+    assert_eq!(at("2001:db8::2", "fa:16:3e:00:00:02"), found(BETA));
+    // No instance has 10.0.0.66, whoever asks with it.
+    assert_eq!(at("10.0.0.66", "fa:16:3e:00:00:01"), "Unknown");
+}
+
+#[test]
 fn a_new_inventory_counts_from_the_next_request_on() {
     let resolver = resolver();
     resolver.inventory.store(Arc::new(Inventory::default()));

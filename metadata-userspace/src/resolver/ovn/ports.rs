@@ -1,6 +1,5 @@
 //! Answers by the index.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::index::Found;
 use super::shared::{Shared, Standing};
 use crate::identity::{Realm, Requester};
 use crate::resolver::identifier::Ports;
-use crate::resolver::identify::{Certainty, Sighting, mac_to_find};
+use crate::resolver::identify::{Certainty, Sighting, is_known_by_mac, mac_to_find};
 use crate::resolver::{Asking, ResolveError};
 
 const NAME: &str = "ovn";
@@ -85,7 +84,10 @@ impl OvnPorts {
 
     fn is_known(&self, network: Uuid, requester: &Requester) -> bool {
         let found = self.find(network, requester);
-        !found.by_address.is_empty() || (is_link_local(requester) && !found.by_mac.is_empty())
+        match is_known_by_mac(requester, &found.by_address) {
+            true => !found.by_mac.is_empty(),
+            false => !found.by_address.is_empty(),
+        }
     }
 
     fn find(&self, network: Uuid, requester: &Requester) -> Found {
@@ -123,10 +125,6 @@ fn network(realm: &Realm) -> Option<Uuid> {
         // OVN's routers have no namespaces that a guest could ask through.
         Realm::Router(_) => None,
     }
-}
-
-fn is_link_local(requester: &Requester) -> bool {
-    matches!(requester.address.to_canonical(), IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 fn certainty(standing: &Standing, requester: &Requester) -> Certainty {

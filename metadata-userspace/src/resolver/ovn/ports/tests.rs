@@ -1,5 +1,7 @@
 use super::*;
 use crate::identity::{MacAddr, Port};
+use crate::resolver::Resolution;
+use crate::resolver::identify::judge;
 use crate::resolver::ovn::binding::Binding;
 
 const NETWORK: Uuid = Uuid::from_u128(100);
@@ -121,6 +123,24 @@ async fn a_server_that_is_slow_does_not_hold_up_who_is_known() {
         .send_modify(|standing| standing.waiting_since = Some(before));
     tokio::time::advance(Duration::from_millis(1)).await;
     assert!(ports.sight(&guest).unwrap().failing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn guests_with_addresses_of_their_own_making_are_known_by_mac() {
+    let ports = ports();
+    ports.shared.index_mut().set_binding(ROW, Some(bound()));
+    ports.shared.ask(vec![DATAPATH]);
+    answer(&ports);
+    for address in ["fe80::1:2:3:4", "2001:db8::8d2f:1c3a:77:aa01"] {
+        let guest = requester(address, Some(mac()));
+        let judgement = judge(&guest, &ports.sight(&guest).unwrap());
+        assert_eq!(judgement.doubt, None, "{address}");
+        assert!(matches!(judgement.resolution, Resolution::Found(_)));
+        // Who is known is not kept waiting for a change.
+        let before = Instant::now();
+        assert!(Ports::renew(&ports, &guest).await.is_err());
+        assert_eq!(before.elapsed(), SLOW);
+    }
 }
 
 #[tokio::test]
