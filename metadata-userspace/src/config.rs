@@ -130,6 +130,8 @@ pub struct ProxyConfig {
     pub max_body_size: u64,
     /// `[metadatad] max_connections_per_guest`: 503 above.
     pub max_connections_per_guest: usize,
+    /// `[metadata_rate_limiting]`, where it is enabled.
+    pub rate_limits: Option<RateLimits>,
     /// `[metadatad] access_log`.
     pub access_log: bool,
 }

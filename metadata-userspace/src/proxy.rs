@@ -9,6 +9,7 @@ mod exchange;
 mod guest;
 mod headers;
 mod limits;
+mod rate;
 pub mod saved_syn;
 mod sender;
 #[cfg(test)]
@@ -29,13 +30,14 @@ use tokio_util::sync::CancellationToken;
 use crate::accept::{self, AcceptFaults};
 use crate::agent::Agent;
 use crate::body::request::BodyLimits;
-use crate::config::{ProxyConfig, ProxyTimeouts};
+use crate::config::{ProxyConfig, ProxyTimeouts, RateLimits};
 use crate::identity::Realm;
 use crate::logging::occasionally::Occasionally;
 use crate::metrics::{ProxyMetrics, Refusal};
 
 use guest::Guest;
 use limits::{Admission, GuestConnections};
+use rate::RateLimiter;
 use sender::Sender;
 
 pub use unix_upstream::UnixUpstream;
@@ -58,17 +60,21 @@ pub struct Origin {
     realm: Realm,
     namespace: Arc<str>,
     connections: GuestConnections,
+    rate: Option<RateLimiter>,
     log: Occasionally,
+    rate_log: Occasionally,
 }
 
 impl Origin {
-    /// `namespace` is its name, for the logs.
-    pub fn new(realm: Realm, namespace: impl Into<Arc<str>>) -> Self {
+    /// `namespace` is its name, for the logs; `limits` hold for each of its guests.
+    pub fn new(realm: Realm, namespace: impl Into<Arc<str>>, limits: Option<RateLimits>) -> Self {
         Self {
             realm,
             namespace: namespace.into(),
             connections: GuestConnections::default(),
+            rate: limits.map(RateLimiter::new),
             log: Occasionally::default(),
+            rate_log: Occasionally::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::types::Integer;
 use super::{
     AdminConfig, AgentConfig, ApiConfig, ClientIdentity, Config, DatapathConfig, IdentityConfig,
     MessagingConfig, NamespacesConfig, Note, NovaConfig, ProxyConfig, ProxyTimeouts, ProxyUpstream,
-    ResolverKind, WorkerConfig, ovn, unknown, unused,
+    RateLimits, ResolverKind, WorkerConfig, ovn, unknown, unused,
 };
 
 /// More threads than this would wait for each other more than they serve.
@@ -140,6 +140,7 @@ fn proxy(reader: &mut Reader<'_>) -> ProxyConfig {
         max_head_size: size(reader.read(&table::MAX_HEAD_SIZE)),
         max_body_size: reader.read(&table::MAX_BODY_SIZE),
         max_connections_per_guest: size(reader.read(&table::MAX_CONNECTIONS_PER_GUEST)),
+        rate_limits: RateLimits::read(reader),
         access_log: reader.read(&table::ACCESS_LOG),
     }
 }

@@ -6,6 +6,7 @@ mod messaging;
 mod neutron;
 mod ours;
 mod ovn;
+mod rate_limiting;
 
 use serde::Serialize;
 
@@ -18,6 +19,7 @@ pub(super) use messaging::*;
 pub(super) use neutron::*;
 pub(super) use ours::*;
 pub(super) use ovn::*;
+pub(super) use rate_limiting::*;
 
 /// The group of our own options.
 pub const OUR_GROUP: &str = "metadatad";
@@ -31,6 +33,7 @@ const SECONDS: Integer = Integer {
 /// All tables, in the order in which they are shown.
 const TABLES: &[&[&dyn AnyOption]] = &[
     neutron::TABLE,
+    rate_limiting::TABLE,
     messaging::TABLE,
     keystone::TABLE,
     ovn::TABLE,
@@ -180,6 +183,7 @@ mod tests {
                 "[DEFAULT]",
                 "[cache]",
                 "[metadata_haproxy]",
+                "[metadata_rate_limiting]",
                 "[agent]",
                 "[oslo_messaging_rabbit]",
                 "[neutron]",

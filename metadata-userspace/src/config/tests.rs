@@ -319,7 +319,6 @@ enable_metadata_proxy = False
 report_interval = 30
 [metadata_rate_limiting]
 rate_limit_enabled = true
-burst_query_rate_limit = 3
 [cache]
 enabled = false
 [oslo_messaging_rabbit]
@@ -340,10 +339,7 @@ heartbeat_rate = 3
              the service manager keeps the log",
             "0.conf:7: [agent] report_interval: seen and not used: only the neutron-rpc \
              resolver reports to Neutron's server",
-            "0.conf:9: [metadata_rate_limiting] rate_limit_enabled: seen and not used: requests \
-             are not limited by rate; max_connections_per_guest in [metadatad] bounds what a \
-             guest can hold",
-            "0.conf:14: [oslo_messaging_rabbit]: seen and not used: only the neutron-rpc \
+            "0.conf:13: [oslo_messaging_rabbit]: seen and not used: only the neutron-rpc \
              resolver uses the message bus",
             "1.conf:2: [DEFAULT] transport_url: seen and not used: only the neutron-rpc \
              resolver uses the message bus",

@@ -35,14 +35,6 @@ const NO_PATH: &str = "metadatad steers in namespaces and adds no Open vSwitch f
 
 const TABLE: &[Unused] = &[
     Unused {
-        group: "metadata_rate_limiting",
-        names: &["rate_limit_enabled"],
-        when: When::On,
-        used_by: &[],
-        reason: "requests are not limited by rate; max_connections_per_guest in [metadatad] \
-                 bounds what a guest can hold",
-    },
-    Unused {
         group: "cache",
         names: &["enabled"],
         when: When::On,

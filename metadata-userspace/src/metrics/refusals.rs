@@ -11,6 +11,8 @@ pub enum Refusal {
     Connections,
     /// It held many more: the connection was closed at once.
     Flood,
+    /// It made too many requests in a time: 429.
+    Rate,
     /// An IPv6 guest that no instance is known for: the connection was closed
     /// without an answer.
     Unanswered,
@@ -21,6 +23,7 @@ pub enum Refusal {
 pub struct Refusals {
     connections: Counter,
     flood: Counter,
+    rate: Counter,
     unanswered: Counter,
     family: Family<[(&'static str, &'static str); 1], Counter>,
 }
@@ -32,6 +35,7 @@ impl Refusals {
         Self {
             connections: reason("connections"),
             flood: reason("flood"),
+            rate: reason("rate"),
             unanswered: reason("unanswered"),
             family: family.clone(),
         }
@@ -45,6 +49,7 @@ impl Refusals {
         match why {
             Refusal::Connections => &self.connections,
             Refusal::Flood => &self.flood,
+            Refusal::Rate => &self.rate,
             Refusal::Unanswered => &self.unanswered,
         }
         .inc();
@@ -55,6 +60,7 @@ impl Refusals {
         let counters = [
             ("connections", &self.connections),
             ("flood", &self.flood),
+            ("rate", &self.rate),
             ("unanswered", &self.unanswered),
         ];
         let counted = |(reason, counter): (&str, &Counter)| (reason.to_owned(), counter.get());

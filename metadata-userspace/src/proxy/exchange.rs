@@ -89,6 +89,9 @@ fn leave_to_ipv4(guest: &Guest) {
 
 /// What the proxy answers by itself.
 fn refusal(guest: &Guest, request: &Request<Incoming>) -> Option<Response<Body>> {
+    if let Some(response) = guest.too_often() {
+        return Some(response);
+    }
     if request.method() == Method::CONNECT {
         let text = "This is no proxy to elsewhere.";
         return Some(reply::text(StatusCode::METHOD_NOT_ALLOWED, text));

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use hyper::Response;
+
 use super::Proxy;
 use super::limits::Ticket;
 use super::watchdog::Watchdog;
+use crate::body::Body;
 use crate::first_request::FirstRequest;
 use crate::identity::Requester;
+use crate::metrics::Refusal;
 
 /// Everything that the requests of a connection share.
 pub(super) struct Guest {
@@ -46,6 +50,23 @@ impl Guest {
     /// Whether the guest may still be sending when the connection closes.
     pub(super) fn may_be_sending(&self) -> bool {
         self.body_unread.load(Relaxed)
+    }
+
+    /// Whether it may make a request now; the answer when it may not.
+    pub(super) fn too_often(&self) -> Option<Response<Body>> {
+        let origin = &self.ticket.origin;
+        let full = origin.rate.as_ref()?.pass(self.ticket.sender).err()?;
+        self.proxy.metrics.refused.count(Refusal::Rate);
+        if let Some(suppressed) = origin.rate_log.now() {
+            tracing::warn!(
+                namespace = &*origin.namespace,
+                client = %self.requester.address,
+                mac = self.requester.mac.map(tracing::field::display),
+                suppressed,
+                "a guest asks too often; see [metadata_rate_limiting]"
+            );
+        }
+        Some(full.answer())
     }
 
     pub(super) fn namespace(&self) -> Arc<str> {

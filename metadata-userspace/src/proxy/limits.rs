@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_guest_has_its_limit_and_gets_its_share_back() {
-        let origin = Arc::new(Origin::new(Realm::Router(String::new()), "qrouter-x"));
+        let origin = Arc::new(Origin::new(Realm::Router(String::new()), "qrouter-x", None));
         let admit = |sender| GuestConnections::admit(&origin, sender, 2);
         let first = admit(GUEST);
         assert!(matches!(first, Admission::Welcome(_)));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn guests_that_left_take_no_memory() {
-        let origin = Arc::new(Origin::new(Realm::Router(String::new()), "qrouter-x"));
+        let origin = Arc::new(Origin::new(Realm::Router(String::new()), "qrouter-x", None));
         drop(GuestConnections::admit(&origin, GUEST, 2));
         let open = origin.connections.open.lock();
         assert!(open.is_ok_and(|open| open.is_empty()));

@@ -36,6 +36,7 @@ fn config() -> ProxyConfig {
         max_head_size: 16 * 1024,
         max_body_size: 64 * 1024,
         max_connections_per_guest: 8,
+        rate_limits: None,
         access_log: true,
     }
 }
@@ -69,7 +70,11 @@ async fn serve_at(
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let drain = CancellationToken::new();
-    let origin = Arc::new(Origin::new(realm(), "qrouter-test"));
+    let origin = Arc::new(Origin::new(
+        realm(),
+        "qrouter-test",
+        config.rate_limits.clone(),
+    ));
     let serving = tokio::spawn(proxy.serve(listener, origin, drain.clone()));
     Served {
         address,

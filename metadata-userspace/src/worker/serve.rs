@@ -21,7 +21,7 @@ use crate::admin::collector::HostCollector;
 use crate::admin::server::{self as admin_server, Admin, Door};
 use crate::agent::{self, Agent, Proxies};
 use crate::api::{self, Api, PasswordStore};
-use crate::config::{Config, ProxyUpstream, ResolverKind};
+use crate::config::{Config, ProxyUpstream, RateLimits, ResolverKind};
 use crate::inventory::Inventory;
 use crate::metrics::Metrics;
 use crate::nova::Nova;
@@ -70,6 +70,8 @@ pub struct Worker {
     threads: Threads,
     serving: HashMap<ListenerId, Serving>,
     origins: Origins,
+    /// For namespaces that came without limits of their own.
+    rate_limits: Option<RateLimits>,
     tasks: TaskTracker,
     drain: CancellationToken,
 }
@@ -135,6 +137,7 @@ impl Worker {
             threads: Threads::start(config.worker.threads)?,
             serving: HashMap::new(),
             origins: Origins::default(),
+            rate_limits: config.proxy.rate_limits.clone(),
             tasks,
             drain,
         })
@@ -183,9 +186,12 @@ impl Worker {
         let retire = self.drain.child_token();
         let tasks = match role {
             ListenerRole::Proxy {
-                namespace, realm, ..
+                namespace,
+                realm,
+                limits,
             } => {
-                let origin = self.origins.of(realm, namespace);
+                let limits = limits.or_else(|| self.rate_limits.clone());
+                let origin = self.origins.of(realm, namespace, limits);
                 self.on_each_thread(socket, |socket| {
                     let (proxy, origin, drain) =
                         (self.proxy.clone(), origin.clone(), retire.clone());

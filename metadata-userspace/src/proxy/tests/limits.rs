@@ -1,9 +1,10 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{SECOND, before, config};
+use crate::config::{RateLimits, RateWindow};
 use crate::testing::{Scripted, raw, read_message};
 
 #[tokio::test]
@@ -114,4 +115,40 @@ async fn too_many_connections_of_one_guest_are_503() {
     tokio::time::sleep(SECOND / 10).await;
     let answer = raw(proxy.address, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_guest_that_asks_too_often_is_429_until_it_slows_down() {
+    let nova = Scripted::constant("hello").await;
+    let mut config = config();
+    let window = |milliseconds, requests| RateWindow {
+        duration: Duration::from_millis(milliseconds),
+        requests,
+    };
+    config.rate_limits = Some(RateLimits {
+        ipv4: true,
+        ipv6: true,
+        base: window(700, 3),
+        burst: window(300, 2),
+    });
+    let proxy = before(&nova, &config).await;
+    let ask = || raw(proxy.address, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+    let started = Instant::now();
+    for status in [200, 200, 429] {
+        let answer = ask().await;
+        let start = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&start), "{answer}");
+    }
+    // Hammering on keeps nobody out.
+    while started.elapsed() < Duration::from_millis(320) {
+        ask().await;
+    }
+    assert_eq!(nova.seen().len(), 3);
+    let refused = ask().await;
+    assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
+    assert!(refused.contains("retry-after: 1\r\n"), "{refused}");
+    assert!(refused.contains("a guest may make 3 within"), "{refused}");
+    tokio::time::sleep(SECOND).await;
+    assert!(ask().await.starts_with("HTTP/1.1 200 "));
+    assert!(proxy.metrics.totals().refused.get("rate") > Some(&1));
 }

@@ -1,0 +1,96 @@
+//! Neutron's `[metadata_rate_limiting]`, as guests meet it.
+
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use xtask::lab::daemon::{Daemon, Setup};
+use xtask::lab::guest::Guest;
+use xtask::lab::inventory::{self, Instance};
+use xtask::lab::network::Network;
+use xtask::lab::router::{Router, Subnet};
+
+const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
+const DOCUMENT: &str = "/openstack/latest/meta_data.json";
+
+/// Two guests of one router, and a daemon that limits both; dropped in this order.
+struct Limited {
+    daemon: Daemon,
+    guest: Guest,
+    neighbour: Guest,
+    _network: Network,
+    _router: Router,
+}
+
+impl Limited {
+    fn to(options: &str) -> Result<Self> {
+        let router = Router::create()?;
+        let network = Network::behind(&router, Subnet::TUTORIAL)?;
+        let guest = network.guest(Subnet::TUTORIAL.guest)?;
+        let neighbour = network.guest([17, 17, 17, 6].into())?;
+        let instances = [
+            Instance::of(&guest, &router, "guest")?.on(&network),
+            Instance::of(&neighbour, &router, "neighbour")?.on(&network),
+        ];
+        let name = router.namespace().name();
+        let section = format!("[metadata_rate_limiting]\nrate_limit_enabled = True\n{options}");
+        let setup = Setup::new(METADATAD, &[name], inventory::file(&instances)?)?;
+        let daemon = Daemon::serving(setup.sections(&section), &[name])?;
+        Ok(Self {
+            daemon,
+            guest,
+            neighbour,
+            _network: network,
+            _router: router,
+        })
+    }
+}
+
+/// The status that curl prints, on a connection of its own.
+fn status(guest: &Guest, url: &str) -> Result<String> {
+    guest.curl(&format!(
+        "--max-time 10 --globoff --output /dev/null --write-out %{{http_code}} {url}{DOCUMENT}"
+    ))
+}
+
+const IPV4: &str = "http://169.254.169.254";
+
+#[test]
+fn the_guest_that_asks_too_often_is_told_when_to_come_back_and_then_served() -> Result<()> {
+    let site = Limited::to(
+        "base_window_duration = 3\nbase_query_rate_limit = 5\n\
+         burst_window_duration = 1\nburst_query_rate_limit = 5\n",
+    )?;
+    let begun = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(status(&site.guest, IPV4)?, "200");
+    }
+    let refused = site.guest.get(DOCUMENT)?;
+    assert!(begun.elapsed() < Duration::from_secs(3), "too slow to tell");
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert!(
+        refused.text().contains("5 within 3 s"),
+        "{}",
+        refused.text()
+    );
+    // Its neighbour is another.
+    assert_eq!(status(&site.neighbour, IPV4)?, "200");
+    let wait: u64 = refused
+        .header("retry-after")
+        .context("no header")?
+        .parse()?;
+    assert!((1..=3).contains(&wait), "{wait}");
+    let told = Instant::now() + Duration::from_secs(wait);
+    while Instant::now() + Duration::from_millis(500) < told {
+        site.guest.get(DOCUMENT)?;
+        sleep(Duration::from_millis(100));
+    }
+    sleep(told.saturating_duration_since(Instant::now()));
+    assert_eq!(status(&site.guest, IPV4)?, "200");
+    let shown = site.daemon.status()?;
+    assert!(shown["refused"]["rate"].as_u64() > Some(0), "{shown}");
+    site.daemon.wait_log(&["asks too often", &site.guest.mac])?;
+    Ok(())
+}
