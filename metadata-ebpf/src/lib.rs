@@ -1,9 +1,10 @@
-//! What the TC programs and metadatad agree on, and the pure part of the
+//! What the programs and metadatad agree on, and the pure part of the
 //! programs, which the host can test.
 #![cfg_attr(not(test), no_std)]
 
 mod counter;
 pub mod decision;
+pub mod flow;
 pub mod packet;
 mod verdict;
 
@@ -14,7 +15,7 @@ pub use verdict::Verdict;
 
 /// Part of the pin path: raised whenever a pinned map changes its meaning, so
 /// that two versions never share one.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Where guests send their metadata requests.
 ///
@@ -22,7 +23,7 @@ pub const ABI_VERSION: u32 = 1;
 /// address, and a constant costs no instruction.
 pub const METADATA_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
-/// Where they send them over IPv6 (neutron-lib's METADATA_V6_IP).
+/// The same for IPv6: on each tenant interface, in the scope of its link.
 pub const METADATA_ADDRESS_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe);
 
 /// The port that guests use.

@@ -10,6 +10,7 @@
 
 mod maps;
 mod skb;
+mod sockets;
 
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::macros::classifier;
@@ -18,18 +19,24 @@ use metadata_ebpf::decision::{self, Decision};
 use metadata_ebpf::{ACCESS_MARK_MASK, Verdict};
 
 use crate::skb::Skb;
+use crate::sockets::ProxySockets;
 
-/// Ingress: TCP to the metadata address goes to the proxy port.
+/// Ingress: TCP to the metadata address goes to the proxy port, if the proxy
+/// listens there.
 #[classifier]
 fn metadata_steer(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx);
-    let proxy_port = maps::PROXY_PORT.load();
-    let mut decision = decision::steer(&skb.linear(), proxy_port);
-    if decision.verdict as u32 == Verdict::SteerTruncated as u32 && skb.pull_headers() {
-        decision = decision::steer(&skb.linear(), proxy_port);
+    if !decision::may_go_to_metadata(&skb.linear()) {
+        return TC_ACT_UNSPEC;
     }
+    let proxy_port = maps::PROXY_PORT.load();
+    let sockets = ProxySockets {
+        ctx: skb.as_ptr(),
+        proxy_port,
+    };
+    let mut decision = decision::steer(&skb, &sockets, proxy_port);
     if let Some(rewrite) = decision.rewrite {
-        match skb.rewrite_port(&rewrite) {
+        match skb.rewrite(&rewrite) {
             Ok(()) => skb.mark(u32::from(maps::ACCESS_MARK.load()), ACCESS_MARK_MASK),
             Err(_) => decision.verdict = Verdict::SteerFailed,
         }
@@ -41,13 +48,12 @@ fn metadata_steer(ctx: TcContext) -> i32 {
 #[classifier]
 fn metadata_restore(ctx: TcContext) -> i32 {
     let skb = Skb::new(ctx);
-    let proxy_port = maps::PROXY_PORT.load();
-    let mut decision = decision::restore(&skb.linear(), proxy_port);
-    if decision.verdict as u32 == Verdict::RestoreTruncated as u32 && skb.pull_headers() {
-        decision = decision::restore(&skb.linear(), proxy_port);
+    if !decision::may_come_from_metadata(&skb.linear()) {
+        return TC_ACT_UNSPEC;
     }
+    let mut decision = decision::restore(&skb, maps::PROXY_PORT.load());
     if let Some(rewrite) = decision.rewrite
-        && skb.rewrite_port(&rewrite).is_err()
+        && skb.rewrite(&rewrite).is_err()
     {
         decision.verdict = Verdict::RestoreFailed;
     }

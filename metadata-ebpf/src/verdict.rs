@@ -1,48 +1,69 @@
 /// What a program did with a frame, and why: the index into the counters.
+///
+/// Frames that merely pass by, neither to nor from the metadata address, have
+/// none: counting them would cost each as much as all the rest.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Ingress: not for the metadata address by TCP, or another port of it.
-    SteerPassed = 0,
     /// Ingress: sent on to the proxy port.
-    Steered = 1,
+    Steered = 0,
+    /// Ingress: TCP to port 80 of the metadata address, where the proxy does
+    /// not listen, or of a connection that it does not have; passed, since
+    /// somebody else may serve it.
+    NotOursPassed = 1,
+    /// Ingress: for the metadata address, but not by TCP to its port.
+    SteerPassed = 2,
     /// Ingress: addressed the proxy port itself; dropped.
-    ProxyPortDropped = 2,
+    ProxyPortDropped = 3,
     /// Ingress: TCP to the metadata address in a fragment that carries no
     /// whole TCP header; passed, since its port cannot be changed.
-    FragmentPassed = 3,
+    FragmentPassed = 4,
     /// Ingress: headers end early or contradict each other; passed, the
     /// kernel's own checks reject it.
-    SteerTruncated = 4,
+    SteerTruncated = 5,
     /// Ingress: more VLAN tags than are parsed; dropped, since the kernel
     /// strips priority tags to any depth and might deliver it unsteered.
-    TooManyTagsDropped = 5,
+    TooManyTagsDropped = 6,
+    /// Ingress: to the metadata address with more IPv6 extension headers than
+    /// are parsed; dropped, since the kernel might find the proxy port behind.
+    TooManyHeadersDropped = 7,
+    /// Ingress: somebody asked if the IPv6 metadata address is taken, before
+    /// taking it himself; dropped, so that several hosts of one network can
+    /// each have it.
+    DuplicateDetectionDropped = 8,
     /// Ingress: the kernel could not make the headers writable; dropped, the
     /// guest sends again.
-    SteerFailed = 6,
-    /// Egress: not an answer of the proxy.
-    RestorePassed = 7,
+    SteerFailed = 9,
+    /// Egress: from the metadata address, but no answer of the proxy.
+    RestorePassed = 10,
     /// Egress: an answer of the proxy, sent from the port the guest knows.
-    Restored = 8,
+    Restored = 11,
+    /// Egress: a neighbour advertisement for the IPv6 metadata address, which
+    /// leaves alone what guests have learnt of another host that has it too.
+    OverrideCleared = 12,
     /// Egress: headers end early or contradict each other; passed.
-    RestoreTruncated = 9,
+    RestoreTruncated = 13,
     /// Egress: the kernel could not make the headers writable; dropped, the
-    /// proxy's TCP sends again.
-    RestoreFailed = 10,
+    /// proxy's TCP or the kernel's neighbour discovery sends again.
+    RestoreFailed = 14,
 }
 
 impl Verdict {
     /// Every verdict, in the order of its index.
-    pub const ALL: [Self; 11] = [
-        Self::SteerPassed,
+    pub const ALL: [Self; 15] = [
         Self::Steered,
+        Self::NotOursPassed,
+        Self::SteerPassed,
         Self::ProxyPortDropped,
         Self::FragmentPassed,
         Self::SteerTruncated,
         Self::TooManyTagsDropped,
+        Self::TooManyHeadersDropped,
+        Self::DuplicateDetectionDropped,
         Self::SteerFailed,
         Self::RestorePassed,
         Self::Restored,
+        Self::OverrideCleared,
         Self::RestoreTruncated,
         Self::RestoreFailed,
     ];
@@ -50,15 +71,19 @@ impl Verdict {
     /// The name that operators see in status, metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::SteerPassed => "steer_passed",
             Self::Steered => "steered",
+            Self::NotOursPassed => "not_ours_passed",
+            Self::SteerPassed => "steer_passed",
             Self::ProxyPortDropped => "proxy_port_dropped",
             Self::FragmentPassed => "fragment_passed",
             Self::SteerTruncated => "steer_truncated",
             Self::TooManyTagsDropped => "too_many_tags_dropped",
+            Self::TooManyHeadersDropped => "too_many_headers_dropped",
+            Self::DuplicateDetectionDropped => "duplicate_detection_dropped",
             Self::SteerFailed => "steer_failed",
             Self::RestorePassed => "restore_passed",
             Self::Restored => "restored",
+            Self::OverrideCleared => "override_cleared",
             Self::RestoreTruncated => "restore_truncated",
             Self::RestoreFailed => "restore_failed",
         }
@@ -70,13 +95,14 @@ impl Verdict {
             self,
             Self::ProxyPortDropped
                 | Self::TooManyTagsDropped
+                | Self::TooManyHeadersDropped
+                | Self::DuplicateDetectionDropped
                 | Self::SteerFailed
                 | Self::RestoreFailed
         )
     }
 
-    /// Whether the verdict concerns metadata, not merely traffic that passes
-    /// by: only these are worth a log line.
+    /// Whether the verdict is worth a log line.
     pub const fn is_noteworthy(self) -> bool {
         !matches!(self, Self::SteerPassed | Self::RestorePassed)
     }

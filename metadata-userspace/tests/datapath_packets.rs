@@ -11,13 +11,17 @@
 
 #[path = "datapath_packets/frame.rs"]
 mod frame;
+#[path = "datapath_packets/frame_v6.rs"]
+mod frame_v6;
+#[path = "datapath_packets/ipv6.rs"]
+mod ipv6;
 #[path = "datapath_packets/kernel.rs"]
 mod kernel;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 
 use etherparse::PacketBuilder;
-use frame::{GUEST_PORT, METADATA, Segment};
+use frame::{GUEST_PORT, METADATA, OTHER_PORT, Segment};
 use kernel::{DROPPED, Kernel, Outcome, PASSED};
 
 const VLAN: u16 = 0x8100;
@@ -47,12 +51,15 @@ fn varieties(segment: &Segment) -> Vec<(&'static str, Segment)> {
             "four tags and options",
             plain.clone().with_tags(&[(VLAN, 0); 4]).with_options(40),
         ),
-        ("first fragment", plain.into_fragment(0, true)),
+        ("first fragment", plain.clone().into_fragment(0, true)),
+        ("opening", plain.opening()),
     ]
 }
 
+/// `verdict` is empty if none may be counted.
 fn assert_untouched(outcome: &Outcome, sent: &[u8], verdict: &str, what: &str) {
-    assert_eq!(outcome.verdict, verdict, "{what}");
+    let counted = outcome.verdict.as_deref().unwrap_or_default();
+    assert_eq!(counted, verdict, "{what}");
     assert_eq!(outcome.action, PASSED, "{what}");
     assert_eq!(outcome.frame, sent, "{what}");
     assert_eq!(outcome.mark, 0, "{what}");
@@ -63,15 +70,11 @@ fn a_request_goes_to_the_proxy_port_with_a_right_checksum() {
     let kernel = Kernel::load();
     for (what, segment) in varieties(&Segment::to_metadata(80)) {
         let outcome = kernel.steer(&segment.frame());
-        assert_eq!(outcome.verdict, "steered", "{what}");
+        assert_eq!(outcome.verdict.as_deref(), Some("steered"), "{what}");
         assert_eq!(outcome.action, PASSED, "{what}");
         assert_eq!(outcome.mark, 1, "{what}");
         // The builder computes every checksum anew.
-        assert_eq!(
-            outcome.frame,
-            segment.between(GUEST_PORT, 9697).frame(),
-            "{what}"
-        );
+        assert_eq!(outcome.frame, segment.to(9697).frame(), "{what}");
     }
 }
 
@@ -79,15 +82,41 @@ fn a_request_goes_to_the_proxy_port_with_a_right_checksum() {
 fn an_answer_comes_from_the_port_that_was_asked_with_a_right_checksum() {
     let kernel = Kernel::load();
     for (what, segment) in varieties(&Segment::from_metadata(9697)) {
+        let segment = segment.from(9697);
         let outcome = kernel.restore(&segment.frame());
-        assert_eq!(outcome.verdict, "restored", "{what}");
+        assert_eq!(outcome.verdict.as_deref(), Some("restored"), "{what}");
         assert_eq!(outcome.action, PASSED, "{what}");
         assert_eq!(outcome.mark, 0, "{what}");
-        assert_eq!(
-            outcome.frame,
-            segment.between(80, GUEST_PORT).frame(),
-            "{what}"
-        );
+        assert_eq!(outcome.frame, segment.from(80).frame(), "{what}");
+    }
+}
+
+#[test]
+fn a_connection_that_the_proxy_does_not_have_is_left_alone() {
+    let without_proxy = Kernel::load_without_proxy(|_| {});
+    for (what, segment) in varieties(&Segment::to_metadata(80)) {
+        let frame = segment.frame();
+        let outcome = without_proxy.steer(&frame);
+        assert_untouched(&outcome, &frame, "not_ours_passed", what);
+    }
+    let kernel = Kernel::load();
+    let of_another = Segment::to_metadata(80).from(OTHER_PORT).frame();
+    let outcome = kernel.steer(&of_another);
+    assert_untouched(&outcome, &of_another, "not_ours_passed", "no such");
+}
+
+#[test]
+fn a_listener_on_a_wildcard_is_somebody_elses() {
+    let kernel = Kernel::load_without_proxy(|_| {});
+    for address in ["0.0.0.0:9697", "[::]:9697"] {
+        let listener = kernel.namespace().enter(|| TcpListener::bind(address));
+        let _listener = listener.unwrap().unwrap();
+        let v4 = Segment::to_metadata(80).opening().frame();
+        let v6 = frame_v6::Segment::to_metadata(80).opening().frame();
+        for frame in [v4, v6] {
+            let outcome = kernel.steer(&frame);
+            assert_untouched(&outcome, &frame, "not_ours_passed", address);
+        }
     }
 }
 
@@ -96,7 +125,11 @@ fn the_proxy_port_itself_is_out_of_reach() {
     let kernel = Kernel::load();
     for (what, segment) in varieties(&Segment::to_metadata(9697)) {
         let outcome = kernel.steer(&segment.frame());
-        assert_eq!(outcome.verdict, "proxy_port_dropped", "{what}");
+        assert_eq!(
+            outcome.verdict.as_deref(),
+            Some("proxy_port_dropped"),
+            "{what}"
+        );
         assert_eq!(outcome.action, DROPPED, "{what}");
     }
 }
@@ -114,8 +147,8 @@ fn a_first_fragment_too_short_for_a_checksum_cannot_sneak_in() {
     };
     let outcome = kernel.steer(&cut(9697));
     assert_eq!(
-        (outcome.verdict.as_str(), outcome.action),
-        ("proxy_port_dropped", DROPPED)
+        (outcome.verdict.as_deref(), outcome.action),
+        (Some("proxy_port_dropped"), DROPPED)
     );
     assert_untouched(
         &kernel.steer(&cut(80)),
@@ -152,24 +185,32 @@ fn other_traffic_passes_untouched() {
         .unwrap();
     let mut arp = vec![0xff; 60];
     arp[12..14].copy_from_slice(&[0x08, 0x06]);
-    for (what, frame) in [
-        ("another port", Segment::to_metadata(8080).frame()),
-        ("another address", elsewhere.frame()),
-        ("another host's port 9697", transit_to_proxy_port.frame()),
-        ("UDP", udp),
-        ("IPv6", ipv6),
-        ("ARP", arp),
+    let to_another_port = Segment::to_metadata(8080).frame();
+    for (what, frame, verdict) in [
+        ("another port", to_another_port, "steer_passed"),
+        ("UDP", udp, "steer_passed"),
+        ("another address", elsewhere.frame(), ""),
+        (
+            "another host's port 9697",
+            transit_to_proxy_port.frame(),
+            "",
+        ),
+        ("IPv6", ipv6, ""),
+        ("ARP", arp, ""),
     ] {
-        assert_untouched(&kernel.steer(&frame), &frame, "steer_passed", what);
+        assert_untouched(&kernel.steer(&frame), &frame, verdict, what);
     }
-    let from_guest = Segment::to_metadata(80).frame();
-    let from_another_port = Segment::from_metadata(8080).frame();
     let by_another_host = Segment {
         source: (Ipv4Addr::new(10, 0, 0, 1), 9697),
         ..Segment::from_metadata(80)
     };
-    for frame in [from_guest, from_another_port, by_another_host.frame()] {
-        assert_untouched(&kernel.restore(&frame), &frame, "restore_passed", "egress");
+    let from_another_port = Segment::from_metadata(8080).frame();
+    for (what, frame, verdict) in [
+        ("another port", from_another_port, "restore_passed"),
+        ("from a guest", Segment::to_metadata(80).frame(), ""),
+        ("another host's port 9697", by_another_host.frame(), ""),
+    ] {
+        assert_untouched(&kernel.restore(&frame), &frame, verdict, what);
     }
 }
 
@@ -229,7 +270,7 @@ fn tags_piled_too_high_to_look_behind_are_dropped() {
                 .with_tags(&[(VLAN, 0); 5])
                 .frame(),
         );
-        assert_eq!(outcome.verdict, "too_many_tags_dropped");
+        assert_eq!(outcome.verdict.as_deref(), Some("too_many_tags_dropped"));
         assert_eq!(outcome.action, DROPPED);
     }
 }
@@ -248,7 +289,7 @@ fn the_configured_proxy_port_is_the_one_that_counts() {
     let kernel = Kernel::load_with(|config| config.proxy_port = 8443);
     let request = Segment::to_metadata(80);
     let steered = kernel.steer(&request.frame());
-    assert_eq!(steered.frame, request.between(GUEST_PORT, 8443).frame());
+    assert_eq!(steered.frame, request.to(8443).frame());
     let dropped = kernel.steer(&Segment::to_metadata(8443).frame());
     assert_eq!(dropped.action, DROPPED);
     let frame = Segment::to_metadata(9697).frame();

@@ -8,7 +8,7 @@ use metadatad::datapath::ensure_route;
 use xtask::lab::guest::Guest;
 use xtask::lab::router::{Router, Subnet};
 
-use crate::{LIMIT, Place, VIP, index_of, packets, socket_in};
+use crate::{LIMIT, Place, VIP, echo, index_of, packets, socket_in};
 
 /// The driver may leave all but the Ethernet header in fragments, where the
 /// programs cannot read directly.
@@ -24,6 +24,8 @@ fn headers_outside_the_linear_part_are_read() {
         .ip(&format!("link set {interface} mtu 9000"))
         .unwrap();
     guest.namespace().ip("link set eth0 mtu 9000").unwrap();
+    ensure_route(&socket).unwrap();
+    echo(&router);
     let mut datapath = place.load();
     datapath
         .attach(&socket, index_of(&socket, interface))
@@ -47,6 +49,7 @@ fn send_fragmented(payload: usize) {
     etherparse::PacketBuilder::ethernet2([2; 6], [0xff; 6])
         .ipv4([17, 17, 17, 5], VIP.octets(), 64)
         .tcp(41_000, 80, 1, 1)
+        .syn()
         .write(&mut frame, &vec![0x5a; payload])
         .unwrap();
     let all = i32::from(0x0003_u16.to_be());

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod beside;
 mod filters;
 mod frames;
 mod pins;

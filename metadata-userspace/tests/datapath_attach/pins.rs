@@ -28,7 +28,7 @@ fn counters_go_on_after_a_restart() {
     // Nobody runs, and guests are served all the same.
     assert!(is_answered(&guest));
     assert!(packets(&place.load(), "steered") > steered);
-    let map = place.0.bpffs.join("v1/maps/verdicts");
+    let map = place.0.bpffs.join("v2/maps/verdicts");
     let dump = Command::new("bpftool")
         .args(["map", "dump", "pinned"])
         .arg(map)
@@ -45,7 +45,7 @@ fn counters_go_on_after_a_restart() {
 fn a_map_of_another_shape_is_replaced() {
     let place = Place::new();
     drop(place.load());
-    let map = place.0.bpffs.join("v1/maps/verdicts");
+    let map = place.0.bpffs.join("v2/maps/verdicts");
     std::fs::remove_file(&map).unwrap();
     let made = Command::new("bpftool")
         .args(["map", "create"])
@@ -69,7 +69,7 @@ fn a_bpffs_is_mounted_where_none_is_and_goes_with_the_pins() {
     let _unmounted = MountPoint(pins.clone());
     let place = Place::at(pins);
     let datapath = place.load();
-    assert!(place.0.bpffs.join("v1/progs/metadata_steer").exists());
+    assert!(place.0.bpffs.join("v2/progs/metadata_steer").exists());
     drop(datapath);
     unload_pins(&place.0).unwrap();
     assert!(!place.0.bpffs.exists());

@@ -6,7 +6,10 @@ use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv4Options, TcpHeader};
 
 pub(crate) const GUEST: Ipv4Addr = Ipv4Addr::new(17, 17, 17, 5);
 pub(crate) const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+/// Of a connection that the proxy has.
 pub(crate) const GUEST_PORT: u16 = 41_000;
+/// Of no connection.
+pub(crate) const OTHER_PORT: u16 = 41_001;
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 
@@ -22,6 +25,8 @@ pub(crate) struct Segment {
     pub more_fragments: bool,
     /// In units of eight bytes.
     pub fragment_offset: u16,
+    /// Whether it asks for a connection; else it is part of one.
+    pub opens: bool,
     pub payload: Vec<u8>,
 }
 
@@ -35,7 +40,19 @@ impl Segment {
             destination: (METADATA, port),
             more_fragments: false,
             fragment_offset: 0,
+            opens: false,
             payload: b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+        }
+    }
+
+    /// The first segment of a connection, from another port than that of the
+    /// connection which is there.
+    pub(crate) fn opening(mut self) -> Self {
+        self.source.1 = OTHER_PORT;
+        Self {
+            opens: true,
+            payload: Vec::new(),
+            ..self
         }
     }
 
@@ -74,7 +91,8 @@ impl Segment {
     /// The frame, with right checksums.
     pub(crate) fn frame(&self) -> Vec<u8> {
         let mut tcp = TcpHeader::new(self.source.1, self.destination.1, 1_000, 65_000);
-        tcp.ack = true;
+        tcp.ack = !self.opens;
+        tcp.syn = self.opens;
         let ip = self.ip_header(tcp.header_len() + self.payload.len());
         tcp.checksum = tcp.calc_checksum_ipv4(&ip, &self.payload).unwrap();
         let mut frame = vec![0x02; 12];
@@ -101,11 +119,17 @@ impl Segment {
         ip
     }
 
-    /// The same segment between other ports.
-    pub(crate) fn between(&self, source_port: u16, destination_port: u16) -> Self {
+    /// The same segment to another port.
+    pub(crate) fn to(&self, port: u16) -> Self {
         let mut other = self.clone();
-        other.source.1 = source_port;
-        other.destination.1 = destination_port;
+        other.destination.1 = port;
+        other
+    }
+
+    /// The same segment from another port.
+    pub(crate) fn from(&self, port: u16) -> Self {
+        let mut other = self.clone();
+        other.source.1 = port;
         other
     }
 }

@@ -1,5 +1,7 @@
-//! The loaded programs, run on single frames by the kernel.
+//! The loaded programs, run on single frames by the kernel, in a namespace with
+//! the proxy's sockets.
 
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,19 +9,35 @@ use aya::programs::SchedClassifier;
 use aya::{TestRun, TestRunOptions};
 use metadatad::config::DatapathConfig;
 use metadatad::datapath::{Datapath, unload_pins};
-use xtask::lab::unique;
+use socket2::{Domain, Socket, Type};
+use xtask::lab::namespace::Namespace;
+use xtask::lab::{unique, wait};
+
+use crate::frame::{GUEST, GUEST_PORT, METADATA};
+use crate::frame_v6;
 
 pub(crate) const PASSED: i32 = -1;
 pub(crate) const DROPPED: i32 = 2;
+
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// `sizeof(struct __sk_buff)`, and where `mark` is in it.
 const CONTEXT_SIZE: usize = 192;
 const MARK: std::ops::Range<usize> = 8..12;
 
-/// Programs with pins of their own, unloaded on drop.
+/// Programs with pins of their own, unloaded on drop. The kernel runs them as
+/// if frames came over `lo`, which bears the metadata addresses.
 pub(crate) struct Kernel {
     config: DatapathConfig,
     datapath: Datapath,
+    namespace: Namespace,
+    _proxy: Vec<Proxy>,
+}
+
+/// A listening socket, and one connection that it has.
+struct Proxy {
+    _listener: TcpListener,
+    _connection: (TcpStream, TcpStream),
 }
 
 /// What became of a frame.
@@ -28,8 +46,8 @@ pub(crate) struct Outcome {
     pub action: i32,
     pub frame: Vec<u8>,
     pub mark: u32,
-    /// The verdict that was counted.
-    pub verdict: String,
+    /// The verdict that was counted, if the frame concerns metadata.
+    pub verdict: Option<String>,
 }
 
 impl Kernel {
@@ -37,7 +55,22 @@ impl Kernel {
         Self::load_with(|_| {})
     }
 
+    /// Programs in a namespace where the proxy listens and has connections
+    /// from the guests' [`GUEST_PORT`].
     pub(crate) fn load_with(change: impl FnOnce(&mut DatapathConfig)) -> Self {
+        let mut kernel = Self::load_without_proxy(change);
+        let port = kernel.config.proxy_port;
+        let proxies = kernel.namespace.enter(|| {
+            vec![
+                Proxy::open((METADATA, port).into(), (GUEST, GUEST_PORT).into()),
+                Proxy::open(frame_v6::metadata(port), frame_v6::guest(GUEST_PORT)),
+            ]
+        });
+        kernel._proxy = proxies.unwrap();
+        kernel
+    }
+
+    pub(crate) fn load_without_proxy(change: impl FnOnce(&mut DatapathConfig)) -> Self {
         assert!(
             nix::unistd::geteuid().is_root(),
             "these tests load eBPF programs: run them as root (`cargo xtask test`)"
@@ -51,11 +84,31 @@ impl Kernel {
         };
         change(&mut config);
         let datapath = Datapath::load(&config).unwrap();
-        Self { config, datapath }
+        let namespace = Namespace::create(&format!("packets-{}", unique::tag().unwrap())).unwrap();
+        for address in [
+            format!("{METADATA}/32"),
+            format!("{GUEST}/32"),
+            format!("{}/128 nodad", frame_v6::METADATA),
+            format!("{}/128 nodad", frame_v6::GUEST),
+        ] {
+            namespace
+                .ip(&format!("address add {address} dev lo"))
+                .unwrap();
+        }
+        Self {
+            config,
+            datapath,
+            namespace,
+            _proxy: Vec::new(),
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     pub(crate) fn program(&self, name: &str) -> SchedClassifier {
-        let pin = self.config.bpffs.join("v1/progs").join(name);
+        let pin = self.config.bpffs.join("v2/progs").join(name);
         SchedClassifier::from_pin(pin).unwrap()
     }
 
@@ -78,7 +131,9 @@ impl Kernel {
             repeat,
             ..TestRunOptions::new()
         };
-        self.program(program).test_run(options).unwrap().duration
+        let program = self.program(program);
+        let result = self.namespace.enter(|| program.test_run(options).unwrap());
+        result.unwrap().duration
     }
 
     fn run(&self, program: &str, frame: &[u8], mark: u32) -> Outcome {
@@ -94,7 +149,9 @@ impl Kernel {
             ctx_out: Some(&mut context_after),
             ..TestRunOptions::new()
         };
-        let result = self.program(program).test_run(options).unwrap();
+        let program = self.program(program);
+        let result = self.namespace.enter(|| program.test_run(options).unwrap());
+        let result = result.unwrap();
         assert_eq!(result.data_size_out as usize, frame.len());
         let counted: Vec<_> = before
             .iter()
@@ -106,12 +163,34 @@ impl Kernel {
                 after.verdict
             })
             .collect();
-        let [verdict] = counted.try_into().expect("one frame has one verdict");
+        let verdict = match counted.as_slice() {
+            [] => None,
+            [verdict] => Some(verdict.clone()),
+            several => panic!("one frame has one verdict, not {several:?}"),
+        };
         Outcome {
             action: result.return_value as i32,
             frame: frame_after,
             mark: u32::from_ne_bytes(context_after[MARK].try_into().unwrap()),
             verdict,
+        }
+    }
+}
+
+impl Proxy {
+    fn open(address: SocketAddr, guest: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        let client = Socket::new(Domain::for_address(guest), Type::STREAM, None).unwrap();
+        client.bind(&guest.into()).unwrap();
+        // The kernel makes the routes of a new IPv6 address a moment later.
+        wait::until("a route to the proxy", LIMIT, || {
+            Ok(client.connect(&address.into()).is_ok())
+        })
+        .unwrap();
+        let (server, _) = listener.accept().unwrap();
+        Self {
+            _listener: listener,
+            _connection: (client.into(), server),
         }
     }
 }

@@ -1,0 +1,172 @@
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use super::*;
+use crate::METADATA_PORT;
+
+const PROXY_PORT: u16 = 9697;
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
+const RST: u8 = 0x04;
+
+/// A namespace where these are the proxy's.
+#[derive(Clone, Copy)]
+struct Found {
+    listener: bool,
+    connection: Connection,
+}
+
+const ALL_OURS: Found = Found {
+    listener: true,
+    connection: Connection::Alive,
+};
+
+impl Sockets for Found {
+    fn accept(&self, _: &Flow) -> bool {
+        self.listener
+    }
+
+    fn connection(&self, _: &Flow, _: &[u8; 20]) -> Connection {
+        self.connection
+    }
+}
+
+/// Ethernet, two VLAN tags, IPv4 with four bytes of options, TCP.
+fn tagged_request(port: u16, flags: u8) -> [u8; 66] {
+    let mut frame = [0; 66];
+    frame[12..22].copy_from_slice(&[0x88, 0xa8, 0, 1, 0x81, 0, 0, 2, 0x08, 0x00]);
+    frame[22..26].copy_from_slice(&[0x46, 0, 0, 44]);
+    frame[31] = 6;
+    frame[34..38].copy_from_slice(&[17, 17, 17, 5]);
+    frame[38..42].copy_from_slice(&METADATA_ADDRESS.octets());
+    frame[46..48].copy_from_slice(&41_000_u16.to_be_bytes());
+    frame[48..50].copy_from_slice(&port.to_be_bytes());
+    frame[59] = flags;
+    frame
+}
+
+/// Ethernet, IPv6 from fe80::5, eight bytes for each of the extension headers,
+/// TCP.
+fn request_v6(port: u16, extensions: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; 12];
+    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+    frame.extend((20 + 8 * extensions.len() as u16).to_be_bytes());
+    let mut kinds = extensions.iter().copied().chain([6]);
+    frame.extend([kinds.next().unwrap_or_default(), 64]);
+    frame.extend([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5]);
+    frame.extend(METADATA_ADDRESS_V6.octets());
+    for kind in kinds {
+        // Of eight bytes, whichever header it is.
+        frame.extend([kind, 0, 0, 0, 0, 0, 0, 0]);
+    }
+    frame.extend(41_000_u16.to_be_bytes());
+    frame.extend(port.to_be_bytes());
+    frame.extend([0; 16]);
+    frame
+}
+
+fn steered(frame: &[u8]) -> Decision {
+    assert!(frame.len() < 14 || may_go_to_metadata(frame));
+    steer(frame, &ALL_OURS, PROXY_PORT)
+}
+
+#[test]
+fn a_request_is_found_behind_tags_and_options() {
+    let decision = steered(&tagged_request(80, SYN));
+    assert_eq!(decision.verdict, Verdict::Steered);
+    let rewrite = Rewrite {
+        offset: 48,
+        checksum_offset: 62,
+        from: 80,
+        to: PROXY_PORT,
+    };
+    assert_eq!(decision.rewrite, Some(rewrite));
+    let flow = Flow {
+        family: Family::Ipv4,
+        source: Address::mapped([17, 17, 17, 5]),
+        source_port: 41_000,
+        destination: METADATA_V4,
+        destination_port: 80,
+    };
+    assert_eq!(decision.flow, Some(flow));
+}
+
+#[test]
+fn a_request_is_found_behind_extension_headers() {
+    for extensions in [&[][..], &[0], &[0, 60, 43, 44, 60, 60]] {
+        let decision = steered(&request_v6(80, extensions));
+        assert_eq!(decision.verdict, Verdict::Steered, "{extensions:?}");
+        let tcp = 54 + 8 * extensions.len();
+        let rewrite = Rewrite {
+            offset: tcp + 2,
+            checksum_offset: tcp + 16,
+            from: METADATA_PORT,
+            to: PROXY_PORT,
+        };
+        assert_eq!(decision.rewrite, Some(rewrite));
+        let flow = decision.flow.unwrap_or(Flow::UNKNOWN);
+        assert_eq!(flow.source.ipv6().to_string(), "fe80::5");
+        assert_eq!(flow.destination.ipv6(), METADATA_ADDRESS_V6);
+    }
+    let decision = steered(&request_v6(9697, &[0, 0, 0, 0, 0, 0, 0]));
+    assert_eq!(decision.verdict, Verdict::TooManyHeadersDropped);
+}
+
+#[test]
+fn no_part_of_a_frame_is_rewritten_unless_all_of_its_headers_are_there() {
+    for frame in [&tagged_request(80, SYN)[..], &request_v6(80, &[0, 43])] {
+        for size in 0..frame.len() {
+            let decision = steered(&frame[..size]);
+            assert_eq!(decision.verdict, Verdict::SteerTruncated, "{size} bytes");
+            assert_eq!(decision.rewrite, None);
+        }
+    }
+}
+
+#[test]
+fn only_the_rewriting_verdicts_come_with_a_rewrite() {
+    for port in [79, 80, 81, PROXY_PORT] {
+        let frame = tagged_request(port, SYN);
+        let decision = steered(&frame);
+        assert_eq!(
+            decision.rewrite.is_some(),
+            decision.verdict == Verdict::Steered
+        );
+        assert_eq!(
+            decision.verdict == Verdict::ProxyPortDropped,
+            port == PROXY_PORT
+        );
+        assert_eq!(restore(&frame[..], PROXY_PORT).rewrite, None);
+    }
+}
+
+#[test]
+fn only_what_the_proxy_wants_is_steered() {
+    let verdict =
+        |flags, sockets| steer(&tagged_request(80, flags)[..], &sockets, PROXY_PORT).verdict;
+    let found = |listener, connection| Found {
+        listener,
+        connection,
+    };
+    for connection in [Connection::Alive, Connection::Over, Connection::None] {
+        assert_eq!(verdict(SYN, found(true, connection)), Verdict::Steered);
+        assert_eq!(
+            verdict(SYN, found(false, connection)),
+            Verdict::NotOursPassed
+        );
+        for listener in [true, false] {
+            let is_ours =
+                connection == Connection::Alive || connection == Connection::Over && listener;
+            for flags in [ACK, SYN | ACK, 0, RST] {
+                let is_steered = verdict(flags, found(listener, connection)) == Verdict::Steered;
+                assert_eq!(is_steered, is_ours, "{flags:#x} {connection:?} {listener}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_jumbogram_has_no_size() {
+    let mut frame = request_v6(80, &[0]);
+    frame[18..20].fill(0);
+    assert_eq!(steered(&frame).verdict, Verdict::Steered);
+}
