@@ -56,6 +56,7 @@ fn status(guest: &Guest, url: &str) -> Result<String> {
 }
 
 const IPV4: &str = "http://169.254.169.254";
+const IPV6: &str = "http://[fe80::a9fe:a9fe%25eth0]";
 
 #[test]
 fn the_guest_that_asks_too_often_is_told_when_to_come_back_and_then_served() -> Result<()> {
@@ -92,5 +93,24 @@ fn the_guest_that_asks_too_often_is_told_when_to_come_back_and_then_served() -> 
     let shown = site.daemon.status()?;
     assert!(shown["refused"]["rate"].as_u64() > Some(0), "{shown}");
     site.daemon.wait_log(&["asks too often", &site.guest.mac])?;
+    Ok(())
+}
+
+#[test]
+fn both_families_count_together_when_both_are_listed() -> Result<()> {
+    let site =
+        Limited::to("ip_versions = 4,6\nbase_query_rate_limit = 4\nburst_query_rate_limit = 4\n")?;
+    let inside = site.guest.namespace();
+    inside.ip("-6 address flush dev eth0")?;
+    inside.ip("address add fe80::1234:5678:9abc:def0/64 dev eth0 nodad")?;
+    for url in [IPV4, IPV6, IPV4, IPV6] {
+        assert_eq!(status(&site.guest, url)?, "200", "{url}");
+    }
+    // A new address makes no new guest.
+    inside.ip("address add fe80::2:2:2:2/64 dev eth0 nodad")?;
+    inside.ip("address delete fe80::1234:5678:9abc:def0/64 dev eth0")?;
+    for url in [IPV4, IPV6] {
+        assert_eq!(status(&site.guest, url)?, "429", "{url}");
+    }
     Ok(())
 }

@@ -121,6 +121,34 @@ fn the_agent_hears_who_asks_from_us_and_never_from_the_guest() -> Result<()> {
     Ok(())
 }
 
+/// Neutron's agent takes the MAC out of the address, so it must be in there.
+#[test]
+fn the_agent_hears_the_mac_of_a_guest_whose_link_local_address_hides_it() -> Result<()> {
+    let agent = Agent::start(HELLO)?;
+    let site = agent.site()?;
+    let inside = site.guest.namespace();
+    inside.ip("-6 address flush dev eth0")?;
+    inside.ip("address add fe80::1234:5678:9abc:def0/64 dev eth0 nodad")?;
+    let answer = site
+        .guest
+        .curl("--max-time 10 --globoff http://[fe80::a9fe:a9fe%25eth0]/openstack")?;
+    assert_eq!(answer, "hello");
+    let request = agent.request()?;
+    let octets: Vec<u8> = site
+        .guest
+        .mac
+        .split(':')
+        .map(|octet| u8::from_str_radix(octet, 16))
+        .collect::<Result<_, _>>()?;
+    let mut expected = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 0, 0, 0];
+    expected[8..11].copy_from_slice(&octets[..3]);
+    expected[13..].copy_from_slice(&octets[3..]);
+    expected[8] ^= 2;
+    let expected = std::net::Ipv6Addr::from(expected).to_string();
+    assert_eq!(values(&request, "x-forwarded-for"), [expected], "{request}");
+    Ok(())
+}
+
 #[test]
 fn a_request_a_connection_serves_a_guest_that_keeps_its_own() -> Result<()> {
     let agent = Agent::start(HELLO)?;
