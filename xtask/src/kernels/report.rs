@@ -3,10 +3,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use clap::ValueEnum;
-
 /// What is tried, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// The kernel runs our init, which has made a place to work in.
     Boot,
@@ -22,10 +20,12 @@ pub(super) enum Step {
     Status,
     /// `metadatad unload` leaves nothing.
     Unload,
+    /// The verifier also takes programs that log, and their lines arrive.
+    Log,
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Boot,
         Self::Load,
         Self::Attach,
@@ -33,6 +33,7 @@ impl Step {
         Self::Mac,
         Self::Status,
         Self::Unload,
+        Self::Log,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -44,6 +45,7 @@ impl Step {
             Self::Mac => "mac",
             Self::Status => "status",
             Self::Unload => "unload",
+            Self::Log => "log",
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn run(reporter: &mut Reporter) {
     let Some(site) = reporter.step(Step::Boot, Site::make) else {
         return;
     };
-    let Some(mut daemon) = reporter.step(Step::Load, || site.start()) else {
+    let Some(mut daemon) = reporter.step(Step::Load, || site.start(|setup| setup)) else {
         return;
     };
     reporter.step(Step::Attach, || site.attached(&mut daemon));
@@ -49,6 +49,8 @@ pub(super) fn run(reporter: &mut Reporter) {
     reporter.step(Step::Status, || show_status(&daemon));
     reporter.step(Step::Unload, || site.unload(&mut daemon));
     println!("--- log of metadatad:\n{}", daemon.log());
+    drop(daemon);
+    reporter.step(Step::Log, || site.log_verdicts());
 }
 
 impl Site {
@@ -64,12 +66,12 @@ impl Site {
         })
     }
 
-    fn start(&self) -> Result<Daemon> {
+    fn start(&self, configure: impl FnOnce(Setup) -> Setup) -> Result<Daemon> {
         let inventory = inventory::file(std::slice::from_ref(&self.instance))?;
         let binary = Path::new("/").join(METADATAD);
         let mut setup = Setup::new(binary, &[self.namespace()], inventory)?;
         setup.bpffs = PINS.into();
-        let daemon = Daemon::start(setup)?;
+        let daemon = Daemon::start(configure(setup))?;
         let loaded = process::read(Command::new("bpftool").args(["prog", "show"]))?;
         println!("{loaded}");
         for program in PROGRAMS {
@@ -100,6 +102,16 @@ impl Site {
             "not the guest's document: {document}"
         );
         Ok(())
+    }
+
+    /// The log is not compiled in unless somebody wants it.
+    fn log_verdicts(&self) -> Result<()> {
+        let mut daemon = self.start(|setup| setup.option("datapath_log", "true"))?;
+        daemon.wait_serving(self.namespace())?;
+        self.ask()?;
+        let line = daemon.wait_log(&["verdict", "steered", VIP])?;
+        println!("{line}");
+        self.unload(&mut daemon)
     }
 
     fn unload(&self, daemon: &mut Daemon) -> Result<()> {
