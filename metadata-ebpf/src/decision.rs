@@ -24,8 +24,9 @@ const METADATA_V6: Address = Address::new(METADATA_ADDRESS_V6.octets());
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub verdict: Verdict,
-    /// Absent where the frame does not tell.
-    pub flow: Option<Flow>,
+    /// Zero where the frame does not tell. An `Option` would be read before it is
+    /// looked at, and Linux 5.10 refuses to read what was not written.
+    pub flow: Flow,
     /// Present with [`Verdict::Steered`], [`Verdict::Restored`] and
     /// [`Verdict::OverrideCleared`].
     pub rewrite: Option<Rewrite>,
@@ -47,7 +48,7 @@ impl Decision {
     const fn about_nobody(verdict: Verdict) -> Self {
         Self {
             verdict,
-            flow: None,
+            flow: Flow::UNKNOWN,
             rewrite: None,
         }
     }
@@ -56,7 +57,7 @@ impl Decision {
     const fn about(verdict: Verdict, flow: Flow) -> Self {
         Self {
             verdict,
-            flow: Some(flow),
+            flow,
             rewrite: None,
         }
     }

@@ -8,7 +8,7 @@ use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::info;
 use metadata_ebpf::decision::{Decision, Rewrite};
-use metadata_ebpf::flow::{Family, Flow};
+use metadata_ebpf::flow::Family;
 use metadata_ebpf::packet::Frame;
 
 /// `BPF_F_HDR_FIELD` bits of `bpf_l4_csum_replace`: the changed field is two
@@ -127,7 +127,7 @@ impl Skb {
         // SAFETY: the context is valid while the program runs.
         let interface = unsafe { (*self.ctx.skb.skb).ifindex };
         let name = decision.verdict.name();
-        let flow = decision.flow.unwrap_or(Flow::UNKNOWN);
+        let flow = decision.flow;
         match flow.family {
             Family::Ipv4 => info!(
                 &self.ctx,

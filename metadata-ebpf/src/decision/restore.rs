@@ -39,7 +39,7 @@ pub fn restore<F: Frame + ?Sized>(frame: &F, proxy_port: u16) -> Decision {
     };
     Decision {
         verdict,
-        flow: Some(flow),
+        flow,
         rewrite,
     }
 }

@@ -89,7 +89,7 @@ fn steer_segment(sockets: &impl Sockets, flow: Flow, segment: &Tcp, proxy_port: 
     }
     Decision {
         verdict: Verdict::Steered,
-        flow: Some(flow),
+        flow,
         rewrite: Some(Rewrite {
             offset: segment.offset + TCP_DESTINATION,
             checksum_offset: segment.offset + TCP_CHECKSUM,

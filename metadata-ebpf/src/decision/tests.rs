@@ -87,7 +87,7 @@ fn a_request_is_found_behind_tags_and_options() {
         destination: METADATA_V4,
         destination_port: 80,
     };
-    assert_eq!(decision.flow, Some(flow));
+    assert_eq!(decision.flow, flow);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_request_is_found_behind_extension_headers() {
             to: PROXY_PORT,
         };
         assert_eq!(decision.rewrite, Some(rewrite));
-        let flow = decision.flow.unwrap_or(Flow::UNKNOWN);
+        let flow = decision.flow;
         assert_eq!(flow.source.ipv6().to_string(), "fe80::5");
         assert_eq!(flow.destination.ipv6(), METADATA_ADDRESS_V6);
     }
