@@ -2,6 +2,7 @@
 //! behind them, and the programs around. Whatever is made here is removed when
 //! its owner is dropped, on a panic too. Needs root.
 
+pub mod agent_namespace;
 pub mod bpffs;
 pub mod daemon;
 pub mod guest;

@@ -189,8 +189,7 @@ impl Daemon {
         Ok(namespace(&status, name).cloned())
     }
 
-    /// Waits until guests behind every `qr-` interface of a namespace are
-    /// served.
+    /// Waits until guests behind every interface of a namespace are served.
     ///
     /// # Errors
     /// When that takes too long.
@@ -303,8 +302,8 @@ fn spawn(binary: &Path, config: &Path, directory: &Path) -> Result<Child> {
         .with_context(|| format!("cannot start {}", binary.display()))
 }
 
-/// Whether a status says that guests behind every `qr-` interface of a namespace
-/// are served.
+/// Whether a status says that guests behind every interface of a namespace are
+/// served.
 #[must_use]
 pub fn serves(status: &Value, name: &str) -> bool {
     namespace(status, name).is_some_and(is_serving)
@@ -321,10 +320,11 @@ fn is_serving(namespace: &Value) -> bool {
     let interfaces = namespace.get("interfaces").and_then(Value::as_array);
     namespace.get("state").and_then(Value::as_str) == Some("serving")
         && interfaces.is_some_and(|interfaces| {
-            !interfaces.is_empty()
-                && interfaces
-                    .iter()
-                    .all(|interface| interface.get("steered") == Some(&Value::Bool(true)))
+            let is_done = |interface: &Value| {
+                interface.get("steered") == Some(&Value::Bool(true))
+                    && interface.get("ipv6").and_then(Value::as_str) != Some("waiting")
+            };
+            !interfaces.is_empty() && interfaces.iter().all(is_done)
         })
 }
 

@@ -1,9 +1,10 @@
 //! A guest: a namespace with one interface and a default route by its router.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket, sockopt,
 };
@@ -18,6 +19,9 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Where guests send their requests.
 pub const METADATA: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 169, 254), 80);
+
+/// Where they send them over IPv6.
+pub const METADATA_IPV6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe);
 
 /// A guest behind a router.
 #[derive(Debug)]
@@ -45,6 +49,10 @@ impl Guest {
     pub fn named(name: &str, router: &Router, subnet: Subnet) -> Result<Self> {
         let namespace = Namespace::create(name)?;
         let mac = unique::mac()?;
+        // Nobody else has its addresses; the kernel would look for a second or two.
+        for interfaces in ["all", "default"] {
+            namespace.sysctl(&format!("ipv6/conf/{interfaces}/accept_dad"), "0")?;
+        }
         let Subnet {
             guest,
             gateway,
@@ -83,6 +91,23 @@ impl Guest {
     /// When nobody answers there.
     pub fn connect(&self) -> Result<TcpStream> {
         self.connect_to(METADATA.into())
+    }
+
+    /// Connects to the IPv6 metadata address.
+    ///
+    /// # Errors
+    /// When nobody answers there.
+    pub fn connect_ipv6(&self) -> Result<TcpStream> {
+        let interface = self.namespace.enter(|| if_nametoindex("eth0"))??;
+        self.connect_to(SocketAddrV6::new(METADATA_IPV6, 80, 0, interface).into())
+    }
+
+    /// GET over IPv6 on a connection of its own.
+    ///
+    /// # Errors
+    /// When there is no connection or no whole response.
+    pub fn get_ipv6(&self, path: &str) -> Result<Response> {
+        http::get(&mut self.connect_ipv6()?, path, "")
     }
 
     /// Connects from the guest to anywhere.

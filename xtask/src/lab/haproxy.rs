@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::router::{PROXY_PORT, Router};
+use super::agent_namespace::{Agent, AgentNamespace};
+use super::router::{PROXY_PORT, Router, VIP};
 use super::{daemon, proc, wait};
 use crate::process;
 
@@ -49,6 +50,33 @@ impl Haproxy {
             &listener,
             agent_socket,
         )
+    }
+
+    /// Starts it on the metadata address in the namespace of a network, with the
+    /// header that `agent` has it write.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and when the namespace has no metadata address.
+    pub fn start_for_network(
+        agent: Agent,
+        network: &AgentNamespace,
+        agent_socket: &Path,
+    ) -> Result<Self> {
+        let id = &network.network_id;
+        let headers = match agent {
+            Agent::Dhcp => format!(
+                "del-header X-Neutron-Router-ID
+    http-request set-header X-Neutron-Network-ID {id}"
+            ),
+            Agent::Ovn => format!("add-header X-OVN-Network-ID {id}"),
+        };
+        let listener = Listener {
+            id,
+            bind: &format!("{VIP}:80"),
+            headers: &headers,
+        };
+        let command = network.namespace().command("haproxy");
+        Self::run(command, &listener, agent_socket)
     }
 
     /// Starts one on this host's loopback, with the header that OVN's agent has it

@@ -20,6 +20,7 @@ pub struct Instance {
     /// Names and keys.
     pub public_keys: Vec<(String, String)>,
     pub user_data: Option<String>,
+    /// Empty without a router.
     router_id: String,
     network_id: String,
     mac: String,
@@ -54,6 +55,15 @@ impl Instance {
         })
     }
 
+    /// The instance that owns `guest`'s port on a network without a router.
+    ///
+    /// # Errors
+    /// When the kernel gives no random ids.
+    pub fn on_network(guest: &Guest, network: &Network, name: &str) -> Result<Self> {
+        let instance = Self::at("", guest.address, &guest.mac, name)?;
+        Ok(instance.on(network))
+    }
+
     /// On this network, with others.
     #[must_use]
     pub fn on(mut self, network: &Network) -> Self {
@@ -81,7 +91,9 @@ impl Instance {
         writeln!(file, "[[instance.port]]")?;
         write_value(file, "network_id", &self.network_id)?;
         write_value(file, "mac_address", &self.mac)?;
-        writeln!(file, "router_ids = [{}]", quoted(&self.router_id)?)?;
+        if !self.router_id.is_empty() {
+            writeln!(file, "router_ids = [{}]", quoted(&self.router_id)?)?;
+        }
         writeln!(
             file,
             "fixed_ips = [{}]\n",

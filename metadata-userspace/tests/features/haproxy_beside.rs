@@ -1,0 +1,51 @@
+//! Neutron's haproxy and rules may be there: before us, after us, and when we go.
+
+use anyhow::Result;
+use xtask::lab::daemon::Daemon;
+use xtask::lab::guest::Guest;
+
+use crate::DOCUMENT;
+use crate::place::{Ground, Home, Kind, assert_served};
+
+crate::in_each_kind!(haproxy_serves_before_and_after_us_and_we_while_we_are_there);
+
+fn haproxy_serves_before_and_after_us_and_we_while_we_are_there(kind: Kind) -> Result<()> {
+    let ground = Ground::create(kind)?;
+    let mut daemon = Daemon::start(ground.setup()?)?;
+    daemon.wait_serving(ground.home.name())?;
+    daemon.stop()?;
+    unload(&daemon)?;
+    if let Home::Router(router) = &ground.home {
+        router.add_neutron_rules()?;
+    }
+    let _haproxy = ground.home.haproxy(&daemon.agent_socket())?;
+    assert!(is_haproxys_own(&ground.guest)?);
+
+    for _ in 0..2 {
+        daemon.start_again()?;
+        daemon.wait_serving(ground.home.name())?;
+        assert_served(&ground.guest, &ground.instance)?;
+        let status = daemon.status()?;
+        assert_eq!(status["socket_requests"]["200"].as_u64().unwrap_or(0), 0);
+        assert_eq!(
+            daemon.namespace(ground.home.name())?.unwrap_or_default()["answers"],
+            "metadatad"
+        );
+        daemon.stop()?;
+        // The programs are still there; nobody but haproxy listens.
+        assert!(is_haproxys_own(&ground.guest)?);
+        unload(&daemon)?;
+        assert!(is_haproxys_own(&ground.guest)?);
+    }
+    Ok(())
+}
+
+fn unload(daemon: &Daemon) -> Result<()> {
+    xtask::process::read(&mut daemon.command("unload")).map(drop)
+}
+
+/// A haproxy answers by itself, in HTML, that its agent is away.
+fn is_haproxys_own(guest: &Guest) -> Result<bool> {
+    let response = guest.get(DOCUMENT)?;
+    Ok(response.status == 503 && response.header("content-type") == Some("text/html"))
+}

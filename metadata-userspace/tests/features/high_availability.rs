@@ -1,0 +1,62 @@
+//! A highly available router: only the primary answers. keepalived gives it its
+//! addresses and takes them from the standby.
+
+use anyhow::Result;
+use xtask::lab::daemon::Daemon;
+use xtask::lab::guest::METADATA;
+
+use crate::DOCUMENT;
+use crate::place::{Ground, Kind, assert_is_of, assert_served};
+
+#[test]
+fn l3() -> Result<()> {
+    let ground = Ground::create(Kind::Router)?;
+    let (inside, interface) = (ground.home.namespace(), &ground.interface);
+    inside.ip("link add ha-7d5e955b-99 type bridge")?;
+    let gateway = format!("17.17.17.1/24 dev {interface}");
+    demote(&ground)?;
+    let mut daemon = Daemon::start(ground.setup()?)?;
+    let name = ground.home.name();
+    for _ in 0..2 {
+        daemon.wait("the replica stands by", |daemon| {
+            Ok(daemon
+                .namespace(name)?
+                .is_some_and(|state| state["state"] == "standby"))
+        })?;
+        // The primary has the same MAC: a word from here would lead frames away from it.
+        assert_eq!(inside.ip("-6 address show to fe80::a9fe:a9fe")?, "");
+        assert!(!inside.sh("bpftool net")?.contains("metadata_steer"));
+        assert_eq!(inside.sh("ss --no-header --listening --tcp")?, "");
+
+        inside.ip(&format!("address add {gateway}"))?;
+        inside.ip(&format!("-6 address add fe80::1/64 dev {interface} nodad"))?;
+        daemon.wait_serving(name)?;
+        assert_served(&ground.guest, &ground.instance)?;
+        assert_is_of(&ground.guest.get_ipv6(DOCUMENT)?, &ground.instance)?;
+        demote(&ground)?;
+    }
+    let limit = std::time::Duration::from_secs(1);
+    assert!(ground.guest.connect_within(METADATA.into(), limit).is_err());
+    Ok(())
+}
+
+/// What keepalived leaves of a standby's interface.
+fn demote(ground: &Ground) -> Result<()> {
+    let (inside, interface) = (ground.home.namespace(), &ground.interface);
+    inside.ip(&format!("-4 address flush dev {interface}"))?;
+    // Not ours, which the daemon has to take away itself.
+    for address in ["fe80::1/64"] {
+        let _not_there_at_first = inside.ip(&format!("address delete {address} dev {interface}"));
+    }
+    let kernels = inside.ip(&format!(
+        "-6 -oneline address show dev {interface} scope link"
+    ))?;
+    for line in kernels
+        .lines()
+        .filter(|line| !line.contains("fe80::a9fe:a9fe"))
+    {
+        let address = line.split_whitespace().nth(3).unwrap_or_default();
+        inside.ip(&format!("address delete {address} dev {interface}"))?;
+    }
+    Ok(())
+}
