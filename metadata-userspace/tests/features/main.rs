@@ -13,6 +13,7 @@ mod high_availability;
 mod identity_header;
 mod ipv4;
 mod ipv6;
+mod ipv6_replicas;
 mod isolated_or_routed;
 mod live_migration;
 mod mtu;
