@@ -8,6 +8,7 @@ mod facts;
 mod modules;
 mod namespaces;
 mod report;
+mod rules;
 mod sources;
 
 use serde::Serialize;

@@ -24,6 +24,7 @@ pub(super) fn findings(config: &Config, facts: &HostFacts) -> Vec<Finding> {
     findings.extend(facts.modules.iter().filter_map(module));
     findings.push(namespaces(config, facts));
     findings.extend(foreign_listeners(facts));
+    findings.extend(rules(config, facts));
     findings.push(account(facts));
     findings.extend(directories(facts));
     findings.extend(files(facts));
@@ -175,6 +176,28 @@ fn foreign_listeners(facts: &HostFacts) -> Vec<Finding> {
             ))
         })
         .collect()
+}
+
+/// Neutron drops what comes to its proxy's port without its mark.
+fn rules(config: &Config, facts: &HostFacts) -> Option<Finding> {
+    let rules = facts.rules.as_ref()?;
+    let ours = &config.datapath;
+    let (mark, port) = (u32::from(ours.access_mark), ours.proxy_port);
+    Some(if rules.mark == mark || rules.port != port {
+        ok(format!(
+            "{}: Neutron's rules let steered packets in",
+            rules.namespace
+        ))
+    } else {
+        error(
+            format!(
+                "{}: Neutron's rules drop steered packets: they look for the mark {:#x}, and \
+                 metadata_access_mark is {mark:#x}",
+                rules.namespace, rules.mark
+            ),
+            "set metadata_access_mark as it is in l3_agent.ini, or read that file too",
+        )
+    })
 }
 
 fn account(facts: &HostFacts) -> Finding {

@@ -12,6 +12,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::modules::{Availability, KernelModules};
 use super::namespaces::{ForeignListener, foreign_listeners, served};
+use super::rules::{self, NeutronRules};
 use super::sources::{Source, connect, sources};
 use crate::config::{Account, AccountError, Config, NovaConfig};
 use crate::inventory::Inventory;
@@ -30,6 +31,8 @@ pub struct HostFacts {
     /// Names that `namespaces` matches.
     pub served: Vec<String>,
     pub foreign_listeners: Vec<ForeignListener>,
+    /// Neutron's, where a router has them.
+    pub rules: Option<NeutronRules>,
     pub account: Result<Account, AccountError>,
     /// Directories in which sockets and files are made, and what hinders.
     pub directories: Vec<(PathBuf, Result<(), String>)>,
@@ -63,6 +66,7 @@ impl HostFacts {
         );
         let modules = KernelModules::of(Path::new("/"), &kernel);
         let served = served(&config.namespaces);
+        let names: Vec<_> = served.iter().map(|one| one.name.clone()).collect();
         Self {
             capabilities: caps::read(None, caps::CapSet::Effective).unwrap_or_default(),
             // Exists exactly when the kernel has the system call.
@@ -76,7 +80,8 @@ impl HostFacts {
                 &served,
                 &[METADATA_PORT, config.datapath.proxy_port],
             ),
-            served: served.into_iter().map(|namespace| namespace.name).collect(),
+            rules: rules::first(&config.namespaces.netns_dir, &names),
+            served: names,
             account: config.worker.account(),
             directories: directories(config),
             files: files(&config.nova),

@@ -7,6 +7,7 @@
 use nix::unistd::{Gid, Uid};
 
 use super::super::namespaces::ForeignListener;
+use super::super::rules::NeutronRules;
 use super::*;
 use crate::config::{Account, AccountError, ConfigSource, ConfigSources, Secret};
 
@@ -34,6 +35,7 @@ fn facts() -> HostFacts {
         netns_dir_exists: true,
         served: vec!["qrouter-1".to_owned(), "qrouter-2".to_owned()],
         foreign_listeners: Vec::new(),
+        rules: None,
         account: account_of(65534),
         directories: vec![("/var/lib/neutron".into(), Ok(()))],
         files: vec![("auth_ca_cert", "/etc/ssl/ca.pem".into(), Ok(()))],
@@ -268,4 +270,28 @@ fn too_few_open_files_are_a_warning() {
         complaint(|_, facts| facts.open_files = 1024),
         "Warning: only 1024 files may be open; 4104 are advisable here"
     );
+}
+
+#[test]
+fn rules_that_drop_what_is_steered_are_an_error() {
+    let rules = |mark, port| {
+        move |_: &mut Config, facts: &mut HostFacts| {
+            let namespace = "qrouter-1".to_owned();
+            facts.rules = Some(NeutronRules {
+                namespace,
+                mark,
+                port,
+            });
+        }
+    };
+    assert_eq!(
+        complaint(rules(2, 9697)),
+        "Error: qrouter-1: Neutron's rules drop steered packets: they look for the mark 0x2, and \
+         metadata_access_mark is 0x1"
+    );
+    for harmless in [rules(1, 9697), rules(2, 9797)] {
+        let (mut config, mut facts) = (config(), facts());
+        harmless(&mut config, &mut facts);
+        assert_eq!(complaints(&config, &facts), [""; 0]);
+    }
 }
