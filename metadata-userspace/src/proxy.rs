@@ -10,6 +10,7 @@ mod guest;
 mod headers;
 mod limits;
 mod rate;
+mod retire;
 pub mod saved_syn;
 mod sender;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use hyper::server::conn::http1;
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, AcceptFaults};
@@ -134,6 +136,18 @@ impl Proxy {
                 },
                 Some(_) = connections.join_next() => {}
                 () = drain.cancelled() => break,
+            }
+        }
+        retire::turn_away(&listener, &origin.namespace);
+        let handshakes_end = sleep(retire::LAST_HANDSHAKES);
+        tokio::pin!(handshakes_end);
+        loop {
+            tokio::select! {
+                Ok((stream, peer)) = listener.accept() => {
+                    self.admit(&origin, stream, peer, &drain, &mut connections);
+                }
+                () = &mut handshakes_end => break,
+                else => break,
             }
         }
         while let Some((stream, peer)) = accept::queued(|cx| listener.poll_accept(cx)).await {
