@@ -74,6 +74,14 @@ pub struct Worker {
     rate_limits: Option<RateLimits>,
     tasks: TaskTracker,
     drain: CancellationToken,
+    apis: Apis,
+}
+
+/// The embedded API's sockets, which serve until the last guest has its answer.
+#[derive(Default)]
+struct Apis {
+    tasks: TaskTracker,
+    drain: CancellationToken,
 }
 
 impl Worker {
@@ -140,6 +148,7 @@ impl Worker {
             rate_limits: config.proxy.rate_limits.clone(),
             tasks,
             drain,
+            apis: Apis::default(),
         })
     }
 
@@ -176,9 +185,14 @@ impl Worker {
 
     /// Accepts nothing more and waits until what is under way is answered.
     pub async fn drain(self) {
-        self.drain.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        for (drain, tasks) in [
+            (&self.drain, &self.tasks),
+            (&self.apis.drain, &self.apis.tasks),
+        ] {
+            drain.cancel();
+            tasks.close();
+            tasks.wait().await;
+        }
         self.threads.finish();
     }
 
@@ -192,7 +206,7 @@ impl Worker {
             } => {
                 let limits = limits.or_else(|| self.rate_limits.clone());
                 let origin = self.origins.of(realm, namespace, limits);
-                self.on_each_thread(socket, |socket| {
+                self.on_each_thread(&self.tasks, socket, |socket| {
                     let (proxy, origin, drain) =
                         (self.proxy.clone(), origin.clone(), retire.clone());
                     async move {
@@ -201,7 +215,7 @@ impl Worker {
                     }
                 })
             }
-            ListenerRole::Agent => self.on_each_thread(socket, |socket| {
+            ListenerRole::Agent => self.on_each_thread(&self.tasks, socket, |socket| {
                 let (agent, drain) = (self.agent.clone(), self.drain.clone());
                 let proxies = self.proxies;
                 async move {
@@ -212,8 +226,8 @@ impl Worker {
             ListenerRole::Api => {
                 let no_api = || io::Error::other("there is no embedded API");
                 let api = self.api.as_ref().ok_or_else(no_api)?;
-                self.on_each_thread(socket, |socket| {
-                    let (api, drain) = (api.clone(), self.drain.clone());
+                self.on_each_thread(&self.apis.tasks, socket, |socket| {
+                    let (api, drain) = (api.clone(), self.apis.drain.clone());
                     async move {
                         api::server::serve(tcp(socket)?, api, drain).await;
                         Ok(())
@@ -233,13 +247,14 @@ impl Worker {
     /// register with the thread's own runtime.
     fn on_each_thread<F>(
         &self,
+        tasks: &TaskTracker,
         socket: &OwnedFd,
         serve: impl Fn(OwnedFd) -> F,
     ) -> io::Result<Vec<AbortHandle>>
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        self.threads.spawn(&self.tasks, || {
+        self.threads.spawn(tasks, || {
             let serving = serve(socket.try_clone()?);
             Ok(async {
                 if let Err(error) = serving.await {

@@ -26,7 +26,9 @@ fn l3() -> Result<()> {
         // The primary has the same MAC: a word from here would lead frames away from it.
         assert_eq!(inside.ip("-6 address show to fe80::a9fe:a9fe")?, "");
         assert!(!inside.sh("bpftool net")?.contains("metadata_steer"));
-        assert_eq!(inside.sh("ss --no-header --listening --tcp")?, "");
+        daemon.wait("nobody listens", |_| {
+            Ok(inside.sh("ss --no-header --listening --tcp")?.is_empty())
+        })?;
 
         inside.ip(&format!("address add {gateway}"))?;
         inside.ip(&format!("-6 address add fe80::1/64 dev {interface} nodad"))?;

@@ -10,6 +10,7 @@ mod dpdk_checksum;
 mod dvr;
 mod guest_route;
 mod haproxy_beside;
+mod held_connections;
 mod high_availability;
 mod identity_header;
 mod ipv4;
