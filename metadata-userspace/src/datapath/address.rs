@@ -16,8 +16,12 @@ pub fn is_our_address(address: &InterfaceAddress) -> bool {
 
 /// Puts the address on an interface, without duplicate address detection: every
 /// host that serves a network has it.
-pub fn add_address(socket: &NamespaceSocket, interface: u32) -> Result<(), NetlinkError> {
-    match socket.add_ipv6_address(interface, METADATA_ADDRESS_V6, METRIC) {
+pub fn add_address(
+    socket: &NamespaceSocket,
+    interface: u32,
+    prefix: u8,
+) -> Result<(), NetlinkError> {
+    match socket.add_ipv6_address(interface, (METADATA_ADDRESS_V6, prefix), METRIC) {
         Err(error) if error.already_exists() => Ok(()),
         other => other,
     }
@@ -25,13 +29,18 @@ pub fn add_address(socket: &NamespaceSocket, interface: u32) -> Result<(), Netli
 
 /// Takes the address off an interface, whoever put it there.
 pub fn remove_address(socket: &NamespaceSocket, interface: u32) -> Result<(), NetlinkError> {
-    socket.delete_ipv6_address(interface, METADATA_ADDRESS_V6)
+    let is_there =
+        |one: &&InterfaceAddress| one.interface == interface && one.address == METADATA_ADDRESS_V6;
+    for address in socket.addresses()?.iter().filter(is_there) {
+        socket.delete_ipv6_address(interface, (METADATA_ADDRESS_V6, address.prefix))?;
+    }
+    Ok(())
 }
 
 /// Takes every address of ours out of the namespace.
 pub fn remove_our_addresses(socket: &NamespaceSocket) -> Result<(), NetlinkError> {
     for address in socket.addresses()?.iter().filter(|one| is_our_address(one)) {
-        remove_address(socket, address.interface)?;
+        socket.delete_ipv6_address(address.interface, (METADATA_ADDRESS_V6, address.prefix))?;
     }
     Ok(())
 }

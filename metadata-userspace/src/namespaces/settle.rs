@@ -53,8 +53,11 @@ impl Settling<'_> {
         interfaces: &mut Interfaces,
     ) -> Result<(), ServeError> {
         match step {
-            Step::AddAddress(index) => add_address(netlink, index)?,
-            Step::ReplaceAddress(index) => replace_address(netlink, index)?,
+            Step::AddAddress(index) => add_address(netlink, index, self.prefix())?,
+            Step::ReplaceAddress(index) => {
+                remove_address(netlink, index)?;
+                add_address(netlink, index, self.prefix())?;
+            }
             Step::RemoveAddress(index) => remove_address(netlink, index)?,
             Step::Listen(Door::Ipv6(index)) if self.ipv6_problems.contains_key(&index) => {}
             Step::Listen(door) => self.listen(door)?,
@@ -67,6 +70,10 @@ impl Settling<'_> {
         }
         note(step, interfaces);
         Ok(())
+    }
+
+    fn prefix(&self) -> u8 {
+        self.role.kind.ipv6_prefix()
     }
 
     fn listen(&mut self, door: Door) -> Result<(), ServeError> {
@@ -103,11 +110,6 @@ impl Settling<'_> {
             _ => Err(error),
         }
     }
-}
-
-fn replace_address(netlink: &NamespaceSocket, index: u32) -> Result<(), NetlinkError> {
-    remove_address(netlink, index)?;
-    add_address(netlink, index)
 }
 
 /// What is observed once the step is done.

@@ -17,13 +17,14 @@ const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
 const IFA_RT_PRIORITY: u16 = 9;
-const HOST_PREFIX: u8 = 128;
 
 /// An address on an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceAddress {
     pub interface: u32,
     pub address: IpAddr,
+    /// Length of its prefix.
+    pub prefix: u8,
     /// Metric of the route that the kernel made for it; 0 unless somebody chose one.
     pub metric: u32,
     pub flags: AddressFlags,
@@ -51,6 +52,7 @@ impl InterfaceAddress {
         Some(Self {
             interface: header.index,
             address: address(value(IFA_LOCAL).or_else(|| value(IFA_ADDRESS))?)?,
+            prefix: header.prefix_len,
             metric: number(IFA_RT_PRIORITY).unwrap_or_default(),
             flags: AddressFlags::from_bits_retain(flags),
         })
@@ -70,15 +72,15 @@ impl NamespaceSocket {
         Ok(listing.iter().filter_map(InterfaceAddress::read).collect())
     }
 
-    /// Puts an IPv6 address with prefix 128 on an interface, to be used at once:
-    /// without duplicate address detection.
+    /// Puts an IPv6 address on an interface, to be used at once: without duplicate
+    /// address detection.
     pub fn add_ipv6_address(
         &self,
         interface: u32,
-        address: Ipv6Addr,
+        (address, prefix): (Ipv6Addr, u8),
         metric: u32,
     ) -> Result<(), NetlinkError> {
-        let mut message = ipv6_address(interface, address);
+        let mut message = ipv6_address(interface, address, prefix);
         message.header.flags = AddressHeaderFlags::Nodad;
         message
             .attributes
@@ -87,13 +89,14 @@ impl NamespaceSocket {
         self.request(request, NLM_F_CREATE | NLM_F_EXCL)
     }
 
-    /// Takes an IPv6 address with prefix 128 off an interface; none there is no error.
+    /// Takes an IPv6 address off an interface; none with this prefix is no error.
     pub fn delete_ipv6_address(
         &self,
         interface: u32,
-        address: Ipv6Addr,
+        (address, prefix): (Ipv6Addr, u8),
     ) -> Result<(), NetlinkError> {
-        let request = RouteNetlinkMessage::DelAddress(ipv6_address(interface, address));
+        let message = ipv6_address(interface, address, prefix);
+        let request = RouteNetlinkMessage::DelAddress(message);
         match self.request(request, 0) {
             Err(error) if error.is_gone() || error.is_unavailable() => Ok(()),
             other => other,
@@ -101,10 +104,10 @@ impl NamespaceSocket {
     }
 }
 
-fn ipv6_address(interface: u32, address: Ipv6Addr) -> AddressMessage {
+fn ipv6_address(interface: u32, address: Ipv6Addr, prefix: u8) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet6;
-    message.header.prefix_len = HOST_PREFIX;
+    message.header.prefix_len = prefix;
     message.header.scope = AddressScope::Link;
     message.header.index = interface;
     message.attributes = vec![AddressAttribute::Local(address.into())];

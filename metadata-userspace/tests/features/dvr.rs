@@ -3,12 +3,12 @@
 
 use anyhow::Result;
 
-use crate::place::{Ground, Kind, assert_served};
+use crate::place::{Ground, Kind, assert_is_of, assert_served};
 use xtask::lab::daemon::{Daemon, Setup};
 use xtask::lab::inventory;
 use xtask::lab::router::Subnet;
 
-use crate::METADATAD;
+use crate::{DOCUMENT, METADATAD};
 
 #[test]
 fn l3() -> Result<()> {
@@ -21,6 +21,9 @@ fn l3() -> Result<()> {
         namespace.ip(&format!("link add {interface} type bridge"))?;
     }
     let inside = ground.home.namespace();
+    // As in one that is highly available too: no link-local address.
+    let interface = &ground.interface;
+    inside.ip(&format!("-6 address flush dev {interface} scope link"))?;
     inside.ip("link add rfp-7d5e955b type bridge")?;
     inside.ip("link set rfp-7d5e955b up")?;
     inside.ip("address add 169.254.106.114/31 dev rfp-7d5e955b")?;
@@ -35,6 +38,7 @@ fn l3() -> Result<()> {
     let setup = Setup::new(METADATAD, &names, inventory)?;
     let daemon = Daemon::serving(setup, &[ground.home.name()])?;
     assert_served(&ground.guest, &ground.instance)?;
+    assert_is_of(&ground.guest.get_ipv6(DOCUMENT)?, &ground.instance)?;
     for left_alone in [&snat, &fip] {
         assert_eq!(daemon.namespace(left_alone.name())?, None);
         assert!(!left_alone.sh("bpftool net")?.contains("metadata_"));

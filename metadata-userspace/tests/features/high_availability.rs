@@ -46,10 +46,7 @@ fn l3() -> Result<()> {
 fn demote(ground: &Ground) -> Result<()> {
     let (inside, interface) = (ground.home.namespace(), &ground.interface);
     inside.ip(&format!("-4 address flush dev {interface}"))?;
-    // Not ours, which the daemon has to take away itself.
-    for address in ["fe80::1/64"] {
-        let _not_there_at_first = inside.ip(&format!("address delete {address} dev {interface}"));
-    }
+    // The kernel's and keepalived's, not ours, which the daemon has to take away itself.
     let kernels = inside.ip(&format!(
         "-6 -oneline address show dev {interface} scope link"
     ))?;
