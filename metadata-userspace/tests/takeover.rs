@@ -21,7 +21,11 @@ fn steering(router: &Router, interface: &str) -> Result<String> {
     let ingress = inside.sh(&format!("tc filter show dev {interface} ingress"))?;
     let egress = inside.sh(&format!("tc filter show dev {interface} egress"))?;
     let route = inside.ip("route show table local 169.254.169.254")?;
-    Ok([qdiscs, ingress, egress, route].concat())
+    let ipv6 = [
+        inside.ip("-6 address show to fe80::a9fe:a9fe")?,
+        inside.ip("-6 route show table all proto 169")?,
+    ];
+    Ok([qdiscs, ingress, egress, route, ipv6.concat()].concat())
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use metadata_ebpf::METADATA_ADDRESS_V6;
 
+use super::route::ROUTE_PROTOCOL;
 use crate::netlink::{InterfaceAddress, NamespaceSocket, NetlinkError};
 
 /// How ours is known from the one that Neutron's DHCP and OVN agents make: the
 /// metric of its route, since the protocol of an address (`IFA_PROTO`) is newer
 /// than the oldest kernel (Linux 5.18).
 const METRIC: u32 = 169;
+const PREFIX: u8 = 128;
 
 /// Whether this is the metadata address, and put there by us.
 pub fn is_our_address(address: &InterfaceAddress) -> bool {
@@ -15,13 +17,18 @@ pub fn is_our_address(address: &InterfaceAddress) -> bool {
 }
 
 /// Puts the address on an interface, without duplicate address detection: every
-/// host that serves a network has it.
-pub fn add_address(
-    socket: &NamespaceSocket,
-    interface: u32,
-    prefix: u8,
-) -> Result<(), NetlinkError> {
-    match socket.add_ipv6_address(interface, (METADATA_ADDRESS_V6, prefix), METRIC) {
+/// host that serves a network has it. Its prefix is the one that Neutron's agents give
+/// it (neutron_lib.constants.METADATA_V6_CIDR), which look for it. So a way to the
+/// guests comes with it: interfaces of routers that are distributed and highly available,
+/// and of OVN's networks without IPv6, have no link-local address that would bring one.
+pub fn add_address(socket: &NamespaceSocket, interface: u32) -> Result<(), NetlinkError> {
+    let address = (METADATA_ADDRESS_V6, PREFIX);
+    unless_there(socket.add_ipv6_address(interface, address, METRIC))?;
+    unless_there(socket.add_link_local_route(interface, ROUTE_PROTOCOL))
+}
+
+fn unless_there(outcome: Result<(), NetlinkError>) -> Result<(), NetlinkError> {
+    match outcome {
         Err(error) if error.already_exists() => Ok(()),
         other => other,
     }
@@ -34,13 +41,16 @@ pub fn remove_address(socket: &NamespaceSocket, interface: u32) -> Result<(), Ne
     for address in socket.addresses()?.iter().filter(is_there) {
         socket.delete_ipv6_address(interface, (METADATA_ADDRESS_V6, address.prefix))?;
     }
-    Ok(())
+    socket.delete_link_local_route(interface, ROUTE_PROTOCOL)
 }
 
-/// Takes every address of ours out of the namespace.
+/// Takes every address of ours, and what came with it, out of the namespace.
 pub fn remove_our_addresses(socket: &NamespaceSocket) -> Result<(), NetlinkError> {
     for address in socket.addresses()?.iter().filter(|one| is_our_address(one)) {
         socket.delete_ipv6_address(address.interface, (METADATA_ADDRESS_V6, address.prefix))?;
+    }
+    for interface in socket.ipv6_routes_of(ROUTE_PROTOCOL)? {
+        socket.delete_link_local_route(interface, ROUTE_PROTOCOL)?;
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use metadata_ebpf::METADATA_ADDRESS;
 use crate::netlink::{LocalRoute, NamespaceSocket, NetlinkError};
 
 /// The kernel and iproute2 leave 169 free, and it can be remembered; it is how
-/// our route is known from Neutron's and the operator's.
-const ROUTE_PROTOCOL: u8 = 169;
+/// our routes are known from Neutron's and the operator's.
+pub(super) const ROUTE_PROTOCOL: u8 = 169;
 
 /// `lo` is the first interface of every namespace (LOOPBACK_IFINDEX in the
 /// kernel's include/net/flow.h).

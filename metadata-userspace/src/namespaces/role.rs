@@ -42,17 +42,6 @@ impl Kind {
         }
     }
 
-    /// Length of the IPv6 metadata address's prefix. Interfaces of a distributed and
-    /// highly available router have no link-local address of their own, so guests would
-    /// be reached by no route; a dhcp-agent looks for its own /128
-    /// (neutron_lib.constants.METADATA_V6_CIDR) and fails when it finds another.
-    pub(super) const fn ipv6_prefix(self) -> u8 {
-        match self {
-            Self::Router => 64,
-            Self::Dhcp | Self::Ovn => 128,
-        }
-    }
-
     fn realm(self, id: Uuid) -> Realm {
         match self {
             Self::Router => Realm::Router(id.to_string()),

@@ -53,10 +53,10 @@ impl Settling<'_> {
         interfaces: &mut Interfaces,
     ) -> Result<(), ServeError> {
         match step {
-            Step::AddAddress(index) => add_address(netlink, index, self.prefix())?,
+            Step::AddAddress(index) => add_address(netlink, index)?,
             Step::ReplaceAddress(index) => {
                 remove_address(netlink, index)?;
-                add_address(netlink, index, self.prefix())?;
+                add_address(netlink, index)?;
             }
             Step::RemoveAddress(index) => remove_address(netlink, index)?,
             Step::Listen(Door::Ipv6(index)) if self.ipv6_problems.contains_key(&index) => {}
@@ -70,10 +70,6 @@ impl Settling<'_> {
         }
         note(step, interfaces);
         Ok(())
-    }
-
-    fn prefix(&self) -> u8 {
-        self.role.kind.ipv6_prefix()
     }
 
     fn listen(&mut self, door: Door) -> Result<(), ServeError> {

@@ -21,9 +21,6 @@ fn l3() -> Result<()> {
         namespace.ip(&format!("link add {interface} type bridge"))?;
     }
     let inside = ground.home.namespace();
-    // As in one that is highly available too: no link-local address.
-    let interface = &ground.interface;
-    inside.ip(&format!("-6 address flush dev {interface} scope link"))?;
     inside.ip("link add rfp-7d5e955b type bridge")?;
     inside.ip("link set rfp-7d5e955b up")?;
     inside.ip("address add 169.254.106.114/31 dev rfp-7d5e955b")?;

@@ -34,6 +34,21 @@ fn only_link_local(guest: &Guest, address: &str) -> Result<()> {
     Ok(())
 }
 
+mod without_a_link_local_address_in_the_namespace {
+    use super::*;
+
+    crate::in_each_kind!(a_guest_is_answered);
+
+    /// As in DVR with HA, and in OVN's networks without IPv6.
+    fn a_guest_is_answered(kind: Kind) -> Result<()> {
+        let ground = Ground::create(kind)?;
+        let (inside, interface) = (ground.home.namespace(), &ground.interface);
+        inside.ip(&format!("-6 address flush dev {interface} scope link"))?;
+        let place = ground.served()?;
+        assert_is_of(&place.guest().get_ipv6(DOCUMENT)?, &place.ground.instance)
+    }
+}
+
 #[test]
 fn a_global_source_is_answered_too() -> Result<()> {
     for kind in [Kind::Router, Kind::Dhcp] {
