@@ -14,7 +14,9 @@ pub(super) enum Step {
     Attach,
     /// A guest gets its own document over IPv4.
     Ipv4,
-    /// The request's log line has the guest's MAC.
+    /// The same over IPv6.
+    Ipv6,
+    /// Both requests' log lines have the guest's MAC.
     Mac,
     /// `metadatad status` answers.
     Status,
@@ -25,11 +27,12 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Boot,
         Self::Load,
         Self::Attach,
         Self::Ipv4,
+        Self::Ipv6,
         Self::Mac,
         Self::Status,
         Self::Unload,
@@ -42,6 +45,7 @@ impl Step {
             Self::Load => "load",
             Self::Attach => "attach",
             Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
             Self::Mac => "mac",
             Self::Status => "status",
             Self::Unload => "unload",

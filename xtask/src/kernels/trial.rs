@@ -13,6 +13,7 @@ use super::inside::Reporter;
 use super::report::Step;
 use crate::lab::daemon::{Daemon, Setup};
 use crate::lab::guest::Guest;
+use crate::lab::http::Response;
 use crate::lab::inventory::{self, Instance};
 use crate::lab::router::{Router, Subnet, VIP};
 use crate::lab::wait;
@@ -42,10 +43,9 @@ pub(super) fn run(reporter: &mut Reporter) {
         return;
     };
     reporter.step(Step::Attach, || site.attached(&mut daemon));
-    reporter.step(Step::Ipv4, || site.ask());
-    reporter.step(Step::Mac, || {
-        daemon.wait_log(&["access", "status=200", &format!("mac={}", site.guest.mac)])
-    });
+    reporter.step(Step::Ipv4, || site.is_own(&site.guest.get(DOCUMENT)?));
+    reporter.step(Step::Ipv6, || site.is_own(&site.guest.get_ipv6(DOCUMENT)?));
+    reporter.step(Step::Mac, || site.are_known(&daemon));
     reporter.step(Step::Status, || show_status(&daemon));
     reporter.step(Step::Unload, || site.unload(&mut daemon));
     println!("--- log of metadatad:\n{}", daemon.log());
@@ -94,8 +94,8 @@ impl Site {
         Ok(())
     }
 
-    fn ask(&self) -> Result<()> {
-        let document = self.guest.get(DOCUMENT)?.json()?;
+    fn is_own(&self, response: &Response) -> Result<()> {
+        let document = response.json()?;
         println!("{document}");
         ensure!(
             document.get("uuid").and_then(Value::as_str) == Some(&self.instance.uuid),
@@ -104,11 +104,19 @@ impl Site {
         Ok(())
     }
 
+    fn are_known(&self, daemon: &Daemon) -> Result<()> {
+        let mac = format!("mac={}", self.guest.mac);
+        for client in [&format!("client={}", self.guest.address), "client=fe80::"] {
+            daemon.wait_log(&["access", "status=200", client, &mac])?;
+        }
+        Ok(())
+    }
+
     /// The log is not compiled in unless somebody wants it.
     fn log_verdicts(&self) -> Result<()> {
         let mut daemon = self.start(|setup| setup.option("datapath_log", "true"))?;
         daemon.wait_serving(self.namespace())?;
-        self.ask()?;
+        self.is_own(&self.guest.get(DOCUMENT)?)?;
         let line = daemon.wait_log(&["verdict", "steered", VIP])?;
         println!("{line}");
         self.unload(&mut daemon)
