@@ -21,6 +21,7 @@ use tokio::task::LocalSet;
 use crate::cli::{Command, ConfigArgs};
 use crate::config::{Config, ConfigSources};
 use crate::logging::{self, LogOptions};
+use crate::shim;
 
 /// Does what the command says; the exit code is that of the process.
 pub fn main(command: Command) -> anyhow::Result<ExitCode> {
@@ -58,6 +59,7 @@ pub fn main(command: Command) -> anyhow::Result<ExitCode> {
                 json,
             );
         }
+        Command::Haproxy { options } => return Ok(shim::run(&options)),
         Command::Worker { uid, gid } => worker::run(uid, gid)?,
     }
     Ok(ExitCode::SUCCESS)

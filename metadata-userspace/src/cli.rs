@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -60,6 +61,20 @@ pub enum Command {
     Unload {
         #[command(flatten)]
         config: ConfigArgs,
+    },
+    /// Take haproxy's place in the namespace that Neutron's agents start it in
+    ///
+    /// Link the program as `haproxy` on the agents' PATH and it is called so. Reads
+    /// Neutron's generated configuration, registers the namespace with the running
+    /// daemon, goes to the background, and keeps the namespace served until it is
+    /// ended. Takes haproxy's options -f, -p, -c, -D, -W, -Ws, -db and -v.
+    Haproxy {
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "OPTION"
+        )]
+        options: Vec<OsString>,
     },
     /// The unprivileged half of `run`, which `run` starts itself
     #[command(hide = true)]

@@ -14,6 +14,7 @@ pub mod oslo;
 mod ovn;
 mod rate_limits;
 mod reader;
+mod shim;
 mod transport_url;
 mod types;
 mod unknown;
@@ -36,6 +37,7 @@ pub use option::{AnyOption, Spec};
 pub use oslo::ConfigSource;
 pub use ovn::{OvnConfig, OvnTls, OvsdbRemote};
 pub use rate_limits::{RateLimits, RateWindow};
+pub use shim::ShimConfig;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -62,6 +64,7 @@ pub struct Config {
     pub nova: NovaConfig,
     pub api: ApiConfig,
     pub admin: AdminConfig,
+    pub shim: ShimConfig,
     /// What an operator should know about options that are set: not used, or
     /// under an old name.
     pub notes: Vec<Note>,

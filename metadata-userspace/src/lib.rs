@@ -29,6 +29,7 @@ pub mod nova;
 pub mod proxy;
 pub mod reply;
 pub mod resolver;
+pub mod shim;
 pub mod signature;
 pub mod status;
 pub mod supervisor;

@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use metadatad::app;
 use metadatad::cli::Cli;
-use metadatad::logging;
+use metadatad::{app, logging, shim};
 
 fn main() -> ExitCode {
+    if let Some(arguments) = shim::arguments_of_haproxy() {
+        return shim::run(&arguments);
+    }
     match app::main(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {

@@ -2,13 +2,17 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::libc;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 use serde::{Deserialize, Serialize};
+
+/// `NS_GET_NSTYPE` of linux/nsfs.h: which kind of namespace a file is.
+const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
 
 /// The identity of a namespace as long as somebody holds it. A name is none:
 /// it may be deleted and given to another namespace while requests run.
@@ -32,6 +36,8 @@ pub enum NetnsError {
     /// afterwards; between the two there is nothing to enter.
     #[error("{0} is no namespace (yet): nothing is mounted there")]
     NotMounted(PathBuf),
+    #[error("this is no network namespace")]
+    NotOne,
     #[error("cannot open the namespace {path}: {source}")]
     Open { path: PathBuf, source: io::Error },
     #[error("cannot enter the namespace with inode {inode}: {source}; this takes CAP_SYS_ADMIN")]
@@ -46,16 +52,33 @@ impl Netns {
             source,
         };
         let file = File::open(path).map_err(failed)?;
-        let filesystem = fstatfs(&file).map_err(|errno| failed(errno.into()))?;
-        if filesystem.filesystem_type() != NSFS_MAGIC {
-            return Err(NetnsError::NotMounted(path.to_owned()));
+        match Self::of_file(file).map_err(failed)? {
+            Some(netns) => Ok(netns),
+            None => Err(NetnsError::NotMounted(path.to_owned())),
         }
-        let metadata = file.metadata().map_err(failed)?;
+    }
+
+    /// Takes an open namespace that somebody else has handed over.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, NetnsError> {
+        // SAFETY: asks the kernel for a number; without further arguments.
+        let kind = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
+        match Self::of_file(fd.into()) {
+            Ok(Some(netns)) if kind == CloneFlags::CLONE_NEWNET.bits() => Ok(netns),
+            _ => Err(NetnsError::NotOne),
+        }
+    }
+
+    /// `None` for a file that is no namespace.
+    fn of_file(file: File) -> io::Result<Option<Self>> {
+        if fstatfs(&file)?.filesystem_type() != NSFS_MAGIC {
+            return Ok(None);
+        }
+        let metadata = file.metadata()?;
         let id = NetnsId {
             inode: metadata.ino(),
             device: metadata.dev(),
         };
-        Ok(Self { file, id })
+        Ok(Some(Self { file, id }))
     }
 
     pub fn id(&self) -> NetnsId {
@@ -104,6 +127,20 @@ mod tests {
             Netns::open(file.path()),
             Err(NetnsError::NotMounted(_))
         ));
+    }
+
+    #[test]
+    fn only_a_network_namespace_is_taken_over() {
+        let open = |path: &str| OwnedFd::from(File::open(path).unwrap());
+        let own = Netns::from_fd(open("/proc/self/ns/net")).unwrap();
+        let named = Netns::open(Path::new("/proc/self/ns/net")).unwrap();
+        assert_eq!(own.id(), named.id());
+        for other in ["/proc/self/ns/mnt", "/dev/null"] {
+            assert!(matches!(
+                Netns::from_fd(open(other)),
+                Err(NetnsError::NotOne)
+            ));
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::types::Integer;
 use super::{
     AdminConfig, AgentConfig, ApiConfig, ClientIdentity, Config, DatapathConfig, IdentityConfig,
     MessagingConfig, NamespacesConfig, Note, NovaConfig, ProxyConfig, ProxyTimeouts, ProxyUpstream,
-    RateLimits, ResolverKind, WorkerConfig, ovn, unknown, unused,
+    RateLimits, ResolverKind, ShimConfig, WorkerConfig, ovn, unknown, unused,
 };
 
 /// More threads than this would wait for each other more than they serve.
@@ -109,6 +109,7 @@ impl Config {
                 socket: reader.read(&table::ADMIN_SOCKET),
                 metrics_listen: reader.read(&table::METRICS_LISTEN),
             },
+            shim: ShimConfig::read(reader),
             notes: Vec::new(),
         }
     }

@@ -26,7 +26,7 @@ const SETS: [CapSet; 5] = [
 
 /// Becomes `uid`/`gid` with no group, no capability and no way back.
 pub fn drop_all(uid: Uid, gid: Gid) -> Result<(), PrivilegeError> {
-    use PrivilegeError::{Capabilities, Kept, Refused};
+    use PrivilegeError::Refused;
     // The bounding set can only be changed while CAP_SETPCAP is effective.
     clear(CapSet::Bounding)?;
     setgroups(&[]).map_err(|errno| Refused("leave the supplementary groups", errno))?;
@@ -34,6 +34,12 @@ pub fn drop_all(uid: Uid, gid: Gid) -> Result<(), PrivilegeError> {
         .map_err(|errno| Refused("change the group (metadata_proxy_group)", errno))?;
     setresuid(uid, uid, uid)
         .map_err(|errno| Refused("change the user (metadata_proxy_user)", errno))?;
+    drop_capabilities()
+}
+
+/// Gives up every capability with no way back, and stays who it is.
+pub fn drop_capabilities() -> Result<(), PrivilegeError> {
+    use PrivilegeError::{Capabilities, Kept, Refused};
     for set in SETS {
         clear(set)?;
         let left = caps::read(None, set).map_err(|error| Capabilities(set, error))?;

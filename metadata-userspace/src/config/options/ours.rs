@@ -50,6 +50,11 @@ options! {
     BPFFS: FilePath = OUR_GROUP "bpffs" default "/sys/fs/bpf/metadatad" FilePath;
     /// Unix socket for status and metrics.
     ADMIN_SOCKET: FilePath = OUR_GROUP "admin_socket" default "/run/metadatad/admin.sock" FilePath;
+    /// Unix socket on which `metadatad haproxy` registers namespaces.
+    SHIM_SOCKET: FilePath = OUR_GROUP "shim_socket" default "/run/metadatad/shim.sock" FilePath;
+    /// The haproxy that `metadatad haproxy` runs instead when no daemon answers, or
+    /// when the configuration is not Neutron's.
+    SHIM_FALLBACK: Optional<FilePath> = OUR_GROUP "shim_fallback" default "" Optional(FilePath);
     /// Where Prometheus may ask for metrics.
     METRICS_LISTEN: Listen = OUR_GROUP "metrics_listen" default "" Listen;
     /// Who answers the proxy's requests.

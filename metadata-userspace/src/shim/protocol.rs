@@ -1,0 +1,44 @@
+//! What a shim and the daemon say to each other: one message each way, then the
+//! connection says that the shim lives.
+
+use serde::{Deserialize, Serialize};
+
+use super::order::ProxyOrder;
+use crate::config::RateLimits;
+use crate::identity::Realm;
+use crate::namespaces::role::Kind;
+
+/// Raised when a daemon must not take an older shim's word, or the other way round.
+pub const VERSION: u32 = 1;
+
+/// From the shim, with its network namespace as a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    pub version: u32,
+    pub kind: Kind,
+    pub realm: Realm,
+    pub limits: Option<RateLimits>,
+}
+
+impl Registration {
+    pub fn of(order: &ProxyOrder) -> Self {
+        Self {
+            version: VERSION,
+            kind: order.kind(),
+            realm: order.realm.clone(),
+            limits: order.limits.clone(),
+        }
+    }
+}
+
+/// From the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// The listening socket is open.
+    Serving,
+    /// Registered, but not served yet; the daemon goes on trying.
+    Pending(String),
+    /// Not registered, and it would be no use to ask again at once.
+    Refused(String),
+}
