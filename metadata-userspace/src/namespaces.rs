@@ -3,9 +3,11 @@
 //! [`watch`] tells what happens in the directory of namespaces and in the
 //! namespaces themselves; [`observed`] is a snapshot of one; [`plan`] decides, as pure
 //! functions over snapshots; [`served`] carries out, one namespace at a time;
-//! [`registry`] holds them.
+//! [`registry`] holds them; [`keepers`] are the shims
+//! that say whether a namespace is served.
 
 mod answerer;
+pub mod keepers;
 pub mod listener;
 pub mod monitor;
 pub mod observed;

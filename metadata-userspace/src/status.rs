@@ -37,6 +37,9 @@ pub struct NamespaceState {
     pub state: ServingState,
     /// Who answers a guest that asks now.
     pub answers: Answerer,
+    /// The processes of the haproxy shims that keep it served.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub shims: Vec<u32>,
     /// Why it is not served, and what to do.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub problem: Option<String>,
@@ -51,6 +54,8 @@ pub enum ServingState {
     Standby,
     /// The agent serves no metadata there.
     Idle,
+    /// The agent ended the haproxy shim that it had there.
+    Released,
     Failed,
 }
 

@@ -55,6 +55,7 @@ fn encode_namespaces(encoder: &mut DescriptorEncoder<'_>, state: &HostState) -> 
         ("serving", ServingState::Serving),
         ("standby", ServingState::Standby),
         ("idle", ServingState::Idle),
+        ("released", ServingState::Released),
         ("failed", ServingState::Failed),
     ] {
         let count = state

@@ -10,6 +10,9 @@ use crate::config::Config;
 use crate::supervisor::orders::ListenerRole;
 use crate::supervisor::sockets::{self, Access};
 
+/// Those above wait until there is room (unix(7)).
+const SHIMS_AT_ONCE: u32 = 1024;
+
 /// Sockets and what each is for.
 pub type Opened = Vec<(ListenerRole, OwnedFd)>;
 
@@ -31,9 +34,17 @@ pub fn open(config: &Config) -> anyhow::Result<Opened> {
     Ok(opened)
 }
 
+/// The socket on which shims register, which is no business of the worker's.
+pub fn open_for_shims(config: &Config) -> anyhow::Result<OwnedFd> {
+    let path = &config.shim.socket;
+    // All shims of a host may come at once when the daemon starts.
+    Ok(sockets::unix_messages(path, operators(), SHIMS_AT_ONCE)?)
+}
+
 /// Removes the files of the unix sockets.
 pub fn remove_files(config: &Config) {
     remove(&config.admin.socket);
+    remove(&config.shim.socket);
     if config.agent.enabled {
         remove(&config.agent.socket);
     }

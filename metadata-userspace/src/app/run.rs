@@ -1,5 +1,6 @@
 //! `metadatad run`: everything, for every namespace of the host.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use anyhow::{Context, anyhow};
@@ -19,6 +20,7 @@ use crate::nova;
 use crate::resolver::neutron_rest;
 use crate::resolver::neutron_rpc;
 use crate::resolver::ovn;
+use crate::shim::door;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{Briefing, ListenerId};
 use crate::supervisor::worker_process::Command;
@@ -35,12 +37,13 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let config = briefing.config.clone();
     // First what another daemon with this configuration would hold already.
     let listeners = listeners::open(&config)?;
+    let shims = listeners::open_for_shims(&config)?;
     let (commands, queue) = mpsc::unbounded_channel();
     let first_free = hand_over(listeners, &commands)?;
     if config.api.embedded {
         passwords::prepare(&config.api.password_dir, &account)?;
     }
-    let namespaces = namespaces(&config, commands.clone(), first_free)?;
+    let namespaces = namespaces(&config, commands.clone(), first_free, shims)?;
     let done = supervise(
         Worker {
             account,
@@ -111,6 +114,7 @@ fn namespaces(
     config: &Config,
     worker: mpsc::UnboundedSender<Command>,
     first_listener: ListenerId,
+    shims: OwnedFd,
 ) -> anyhow::Result<Namespaces> {
     let mut settings = Settings {
         datapath: Datapath::load(&config.datapath)?,
@@ -135,9 +139,12 @@ fn namespaces(
         first_listener,
     );
     registry.mark_all()?;
+    let (door, visits) = mpsc::unbounded_channel();
+    spawn_local(door::serve(shims, door));
     Ok(Namespaces {
         registry,
         directory,
         changes,
+        visits,
     })
 }

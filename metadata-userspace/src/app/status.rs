@@ -111,6 +111,7 @@ fn render_namespace(namespace: &NamespaceState) -> String {
         ServingState::Serving => "serving",
         ServingState::Standby => "standby, the primary is on another host",
         ServingState::Idle => "idle, the agent put no metadata address there",
+        ServingState::Released => "released, the agent ended its proxy",
         ServingState::Failed => "FAILED",
     };
     let answers = match namespace.answers {
@@ -122,6 +123,10 @@ fn render_namespace(namespace: &NamespaceState) -> String {
         "\n{} (inode {}): {state}; answered by {answers}\n",
         namespace.name, namespace.inode
     );
+    if !namespace.shims.is_empty() {
+        let pids = list(namespace.shims.iter().map(u32::to_string));
+        let _ = writeln!(text, "  kept by haproxy shim pid {pids}");
+    }
     if let Some(problem) = &namespace.problem {
         let _ = writeln!(text, "  {problem}");
     }
@@ -176,6 +181,7 @@ mod tests {
             inode: 7,
             state: ServingState::Failed,
             answers: Answerer::Nobody,
+            shims: vec![12, 13],
             problem: Some("the port is taken".into()),
             interfaces: vec![InterfaceState {
                 name: "qr-1".into(),
@@ -236,6 +242,7 @@ mod tests {
              namespaces  1\n\
              \n\
              qrouter-1 (inode 7): FAILED; answered by nobody\n  \
+             kept by haproxy shim pid 12, 13\n  \
              the port is taken\n  \
              qr-1 (index 2): NOT steered, no IPv6: IPv6 is off\n"
         );

@@ -17,6 +17,7 @@ use crate::inotify::{DirectoryEvents, Happened};
 use crate::inventory::Inventory;
 use crate::namespaces::registry::Registry;
 use crate::namespaces::watch::{Change, DirectoryWatch};
+use crate::shim::door::Visit;
 use crate::status::{HostState, VerdictCount, WorkerState};
 use crate::supervisor::orders::Briefing;
 use crate::supervisor::worker_process::{Command, Event, WorkerProcess};
@@ -30,6 +31,8 @@ pub struct Namespaces {
     pub directory: DirectoryWatch,
     /// Names from inside the namespaces.
     pub changes: mpsc::UnboundedReceiver<String>,
+    /// Shims that came and went.
+    pub visits: mpsc::UnboundedReceiver<Visit>,
 }
 
 /// The worker side.
@@ -95,6 +98,7 @@ pub async fn supervise(worker: Worker, namespaces: Option<Namespaces>) -> io::Re
 enum Happening {
     Directory(Change),
     Inside(String),
+    Shim(Visit),
     Work,
     Retry,
     Inventory,
@@ -120,6 +124,7 @@ impl Supervisor {
             biased;
             change = namespaces.directory.changed() => change.map(Happening::Directory),
             Some(name) = namespaces.changes.recv() => Ok(Happening::Inside(name)),
+            Some(visit) = namespaces.visits.recv() => Ok(Happening::Shim(visit)),
             () = tokio::task::yield_now(), if has_work => Ok(Happening::Work),
             changed = inventory => changed.map(|()| Happening::Inventory),
             _ = self.retry.tick(), if has_failed => Ok(Happening::Retry),
@@ -136,6 +141,15 @@ impl Supervisor {
         match happening {
             Happening::Directory(change) => registry.note(change)?,
             Happening::Inside(name) => registry.mark(name),
+            Happening::Shim(Visit::Came {
+                shim,
+                netns,
+                answer,
+            }) => {
+                // Whoever asked may have gone; the door tells that too.
+                let _ = answer.send(registry.adopt(shim, netns));
+            }
+            Happening::Shim(Visit::Left(id)) => registry.release(id),
             Happening::Work => registry.work(),
             Happening::Retry => registry.mark_failed(),
             Happening::Inventory => {}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::keepers::Hold;
 use super::observed::{Attached, Interfaces, Ipv6Address};
 use super::role::{Kind, Role};
 
@@ -20,6 +21,17 @@ pub enum Standing {
     /// The agent has not put the metadata address there: it serves no metadata on
     /// this network.
     WithoutAddress,
+    /// The agent ended the shim that it had there.
+    Released,
+}
+
+/// Judges a namespace that a shim may keep served, whatever it looks like.
+pub fn held(hold: Hold, role: &Role, interfaces: &Interfaces) -> Standing {
+    match (hold, standing(role, interfaces)) {
+        (Hold::Shim, _) => Standing::Wanted,
+        (Hold::Released, Standing::Wanted | Standing::WithoutAddress) => Standing::Released,
+        (_, standing) => standing,
+    }
 }
 
 /// Judges a namespace.
@@ -116,7 +128,7 @@ pub fn steps(
 /// then its filters and addresses stay until the next look. A standby's have to go
 /// at once.
 pub fn lingers(standing: Standing) -> bool {
-    standing == Standing::WithoutAddress
+    matches!(standing, Standing::WithoutAddress | Standing::Released)
 }
 
 /// Where to listen, once the addresses are there.
@@ -135,7 +147,7 @@ fn doors(
         .map(|(&index, _)| Door::Ipv6(index));
     match standing {
         Standing::Wanted => ipv6.chain([Door::Ipv4]).collect(),
-        Standing::Standby | Standing::WithoutAddress => BTreeSet::new(),
+        Standing::Standby | Standing::WithoutAddress | Standing::Released => BTreeSet::new(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! All namespaces of the host, each brought to what it should be in its turn.
 
+mod adoption;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
@@ -10,13 +12,13 @@ use std::rc::Rc;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
+use super::keepers::{Hold, Keepers};
 use super::plan::{Door, NameStep, name_step};
 use super::role::{Role, Selection};
 use super::served::{LAST_WORDS, Reconciled, ServedNamespace, Settings};
 use super::watch::Change;
 use crate::datapath::Datapath;
-use crate::identity::Realm;
-use crate::netns::{Netns, NetnsError};
+use crate::netns::{Netns, NetnsError, NetnsId};
 use crate::status::NamespaceState;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{ListenerId, ListenerRole};
@@ -24,7 +26,26 @@ use crate::supervisor::worker_process::Command;
 
 struct Entry {
     namespace: ServedNamespace,
-    listeners: BTreeMap<Door, ListenerId>,
+    listeners: BTreeMap<Door, OpenSocket>,
+    keepers: Keepers,
+}
+
+/// A proxy socket, under the number by which the worker knows it.
+#[derive(Clone)]
+struct OpenSocket {
+    id: ListenerId,
+    socket: Rc<OwnedFd>,
+}
+
+impl Entry {
+    fn role_of_listeners(&self, name: &str) -> ListenerRole {
+        let shim = self.keepers.first().map(|shim| &shim.registration);
+        ListenerRole::Proxy {
+            namespace: name.to_owned(),
+            realm: self.namespace.role().realm.clone(),
+            limits: shim.and_then(|registration| registration.limits.clone()),
+        }
+    }
 }
 
 /// Holds what is served and knows what has to be looked at again.
@@ -150,24 +171,62 @@ impl Registry {
     pub fn states(&self) -> Vec<NamespaceState> {
         self.entries
             .values()
-            .map(|entry| entry.namespace.state(self.settings.config.proxy_port))
+            .map(|entry| NamespaceState {
+                shims: entry.keepers.pids(),
+                ..entry.namespace.state(self.settings.config.proxy_port)
+            })
             .collect()
     }
 
     fn settle(&mut self, name: &str) {
-        let Some(role) = self.selection.role_of(name) else {
+        let role = self.selection.role_of(name);
+        if role.is_none() && !self.entries.contains_key(name) {
             return;
-        };
-        let present = self.open(name);
-        let served = self.entries.get(name).map(|entry| entry.namespace.id());
-        let step = name_step(present.as_ref().map(Netns::id), served);
-        if matches!(step, NameStep::Stop | NameStep::Replace) {
-            self.stop(name);
         }
-        if let (NameStep::Start | NameStep::Replace, Some(netns)) = (step, present) {
+        let present = self.open(name);
+        if let Some(netns) = &present {
+            self.find_renamed(name, netns.id());
+        }
+        let entry = self.entries.get(name);
+        let served = entry.map(|entry| entry.namespace.id());
+        let is_kept = entry.is_some_and(|entry| entry.keepers.hold() == Hold::Shim);
+        let step = name_step(present.as_ref().map(Netns::id), served);
+        match (step, is_kept) {
+            // As haproxy would, it goes on without its name.
+            (NameStep::Stop | NameStep::Replace, true) => self.forget_name(name),
+            (NameStep::Stop | NameStep::Replace, false) => self.stop(name),
+            (NameStep::Keep | NameStep::Start, _) => {}
+        }
+        if let (NameStep::Start | NameStep::Replace, Some(netns), Some(role)) =
+            (step, present, role)
+        {
             self.start(name, role, netns);
         }
         self.reconcile(name);
+    }
+
+    /// Keeps an entry under a name of ours.
+    fn forget_name(&mut self, name: &str) {
+        if let Some(id) = self.entries.get(name).map(|entry| entry.namespace.id()) {
+            self.rename(name, adoption::unnamed(id));
+        }
+    }
+
+    /// A namespace that a shim registered may get its name later, or another.
+    fn find_renamed(&mut self, name: &str, id: NetnsId) {
+        let mut entries = self.entries.iter();
+        let known = entries.find(|(_, entry)| entry.namespace.id() == id);
+        let known = known.map(|(known, _)| known.clone());
+        if let (Some(known), false) = (known, self.entries.contains_key(name)) {
+            self.rename(&known, name.to_owned());
+        }
+    }
+
+    fn rename(&mut self, from: &str, to: String) {
+        if let Some(mut entry) = self.entries.remove(from) {
+            entry.namespace.rename(to.clone(), self.changes.clone());
+            self.entries.insert(to, entry);
+        }
     }
 
     fn open(&mut self, name: &str) -> Option<Netns> {
@@ -201,6 +260,7 @@ impl Registry {
                     Entry {
                         namespace,
                         listeners: BTreeMap::new(),
+                        keepers: Keepers::default(),
                     },
                 );
             }
@@ -212,7 +272,7 @@ impl Registry {
         let Some(entry) = self.entries.remove(name) else {
             return;
         };
-        for &id in entry.listeners.values() {
+        for &OpenSocket { id, .. } in entry.listeners.values() {
             self.tell_worker(Command::Close { id });
         }
         spawn_local(entry.namespace.leave(self.settings.config.clone()));
@@ -223,42 +283,47 @@ impl Registry {
             return;
         };
         let done = entry.namespace.reconcile(&mut self.settings);
-        let realm = entry.namespace.role().realm.clone();
         if done.interfaces_changed {
-            let realm = realm.clone();
+            let realm = entry.namespace.role().realm.clone();
             let _ = self.worker.send(Command::RealmChanged { realm });
         }
-        self.pass_on(name, &realm, done);
+        self.pass_on(name, done);
     }
 
     /// Tells the worker which sockets came and which went.
-    fn pass_on(&mut self, name: &str, realm: &Realm, done: Reconciled) {
+    fn pass_on(&mut self, name: &str, done: Reconciled) {
         let Some(entry) = self.entries.get_mut(name) else {
             return;
         };
         let retired = done.closed.iter();
-        let retired: Vec<ListenerId> = retired
+        let retired: Vec<OpenSocket> = retired
             .filter_map(|door| entry.listeners.remove(door))
             .collect();
         let mut opened = Vec::new();
         for (door, socket) in done.opened {
-            entry.listeners.insert(door, self.next_listener);
-            opened.push((self.next_listener, socket));
+            let socket = OpenSocket {
+                id: self.next_listener,
+                socket: Rc::new(socket),
+            };
             self.next_listener += 1;
+            entry.listeners.insert(door, socket.clone());
+            opened.push(socket);
         }
+        let role = entry.role_of_listeners(name);
         if !retired.is_empty() {
             self.look_again_later(name.to_owned());
         }
-        for id in retired {
+        for OpenSocket { id, .. } in retired {
             self.tell_worker(Command::Retire { id });
         }
-        for (id, socket) in opened {
-            let role = ListenerRole::Proxy {
-                namespace: name.to_owned(),
-                realm: realm.clone(),
-                limits: None,
-            };
-            let listener = listener(role, socket);
+        self.assign(opened, &role);
+    }
+
+    /// Tells the worker what sockets are for, be they new or not.
+    fn assign(&self, sockets: Vec<OpenSocket>, role: &ListenerRole) {
+        for OpenSocket { id, socket } in sockets {
+            let role = role.clone();
+            let listener = Listener { role, socket };
             self.tell_worker(Command::Open { id, listener });
         }
     }
@@ -276,12 +341,5 @@ impl Registry {
     fn tell_worker(&self, command: Command) {
         // The receiver only goes when the whole supervisor does.
         let _ = self.worker.send(command);
-    }
-}
-
-fn listener(role: ListenerRole, socket: OwnedFd) -> Listener {
-    Listener {
-        role,
-        socket: Rc::new(socket),
     }
 }

@@ -42,6 +42,12 @@ impl Kind {
         }
     }
 
+    /// What the agents call such a namespace.
+    pub fn namespace_of(self, realm: &Realm) -> String {
+        let (Realm::Router(id) | Realm::Network(id)) = realm;
+        format!("{}{id}", self.prefix())
+    }
+
     fn realm(self, id: Uuid) -> Realm {
         match self {
             Self::Router => Realm::Router(id.to_string()),

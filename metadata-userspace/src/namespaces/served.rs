@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::answerer;
+use super::keepers::Hold;
 use super::listener;
 use super::monitor::Monitor;
 use super::observed::{Attached, Interfaces, ObservedInterface};
@@ -57,6 +58,7 @@ pub enum ServeError {
 pub struct ServedNamespace {
     name: String,
     role: Role,
+    hold: Hold,
     netns: Netns,
     monitor: Rc<Monitor>,
     monitoring: AbortHandle,
@@ -85,6 +87,7 @@ impl ServedNamespace {
         Ok(Self {
             name,
             role,
+            hold: Hold::Watch,
             netns,
             monitor,
             monitoring: monitoring.abort_handle(),
@@ -109,12 +112,31 @@ impl ServedNamespace {
         self.problem.is_some()
     }
 
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// Who decides from now on whether it is served, and whose it is then.
+    pub fn hold(&mut self, hold: Hold, role: Option<Role>) {
+        self.hold = hold;
+        self.role = role.unwrap_or_else(|| self.role.clone());
+    }
+
+    /// Gives it another name: its own was given to another namespace, or it got one.
+    pub fn rename(&mut self, name: String, changes: mpsc::UnboundedSender<String>) {
+        self.monitoring.abort();
+        let monitoring = report_changes(self.monitor.clone(), name.clone(), changes);
+        self.monitoring = tokio::task::spawn_local(monitoring).abort_handle();
+        self.name = name;
+    }
+
     /// Brings the namespace to what it should be. A failure is kept for [`Self::state`] and is logged once.
     pub fn reconcile(&mut self, settings: &mut Settings) -> Reconciled {
         self.monitor.drain();
         let before = self.tenant_interfaces();
         let mut work = Settling {
             role: &self.role,
+            hold: self.hold,
             namespace: self.netns.id().inode,
             settings,
             open: self.open.clone(),
@@ -168,8 +190,10 @@ impl ServedNamespace {
                 (None, Standing::Wanted) => ServingState::Serving,
                 (None, Standing::Standby) => ServingState::Standby,
                 (None, Standing::WithoutAddress) => ServingState::Idle,
+                (None, Standing::Released) => ServingState::Released,
             },
             answers: self.answerer(proxy_port),
+            shims: Vec::new(),
             problem: self.problem.clone(),
             interfaces: self
                 .tenants()
@@ -226,6 +250,7 @@ impl ServedNamespace {
                 Standing::Wanted => "serving",
                 Standing::Standby => "not serving: the router's primary is on another host",
                 Standing::WithoutAddress => "not serving: the agent put no metadata address there",
+                Standing::Released => "not serving: the agent ended its proxy",
             };
             tracing::info!(namespace = self.name, inode, "{what}");
         }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::keepers::Hold;
 use super::listener;
 use super::observed::{Interfaces, Ipv6Address, observe};
-use super::plan::{Door, Standing, Step, standing, steps};
+use super::plan::{Door, Standing, Step, held, steps};
 use super::role::Role;
 use super::served::{Reconciled, ServeError, Settings};
 use crate::datapath::{add_address, ensure_route, remove_address, remove_route};
@@ -13,6 +14,7 @@ use crate::netlink::{NamespaceSocket, NetlinkError};
 /// One pass over one namespace.
 pub(super) struct Settling<'a> {
     pub(super) role: &'a Role,
+    pub(super) hold: Hold,
     /// Its inode number.
     pub(super) namespace: u64,
     pub(super) settings: &'a mut Settings,
@@ -29,7 +31,7 @@ impl Settling<'_> {
     pub(super) fn settle(&mut self) -> Result<(Standing, Interfaces), ServeError> {
         let netlink = NamespaceSocket::open()?;
         let mut interfaces = observe(&netlink, &self.settings.datapath)?;
-        let standing = standing(self.role, &interfaces);
+        let standing = held(self.hold, self.role, &interfaces);
         if standing == Standing::Wanted {
             ensure_route(&netlink)?;
         }

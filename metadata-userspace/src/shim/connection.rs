@@ -21,7 +21,7 @@ const OWN_NAMESPACE: &str = "/proc/self/ns/net";
 
 /// Why the namespace is not registered.
 #[derive(Debug, thiserror::Error)]
-pub enum RegistrationError {
+pub(super) enum RegistrationError {
     #[error("cannot open {OWN_NAMESPACE}: {0}")]
     Namespace(io::Error),
     #[error("metadatad did not take the registration: {0}")]
@@ -37,7 +37,7 @@ pub enum RegistrationError {
 }
 
 /// Connects to the daemon's socket; there is nothing to wait for.
-pub fn open(path: &Path) -> io::Result<OwnedFd> {
+pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
     let connection = socket(
         AddressFamily::Unix,
         SockType::SeqPacket,
@@ -50,7 +50,7 @@ pub fn open(path: &Path) -> io::Result<OwnedFd> {
 
 /// Registers the namespace that this process is in. `Ok(Some(…))` says why it is not
 /// served yet, though it is registered.
-pub fn register(
+pub(super) fn register(
     connection: &OwnedFd,
     registration: &Registration,
 ) -> Result<Option<String>, RegistrationError> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use nix::libc;
 
 use super::background::{self, Herald, Outcome};
-use super::command_line::{Asked, Ground, Proxy, UsageError};
+use super::command_line::{Asked, Ground, UsageError};
 use super::connection::{self, RegistrationError};
 use super::order::{self, ProxyOrder};
 use super::protocol::Registration;

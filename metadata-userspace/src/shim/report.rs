@@ -7,14 +7,14 @@ use super::order::Log;
 
 /// `LOG_WARNING` and `LOG_INFO` of syslog(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub(super) enum Severity {
     Warning = 4,
     Info = 6,
 }
 
 /// Writes a line to the socket of the host's log, if there is one: the agent that
 /// started the shim may have gone long ago.
-pub fn to_log(log: &Log, severity: Severity, text: &str) {
+pub(super) fn to_log(log: &Log, severity: Severity, text: &str) {
     let line = line(log, severity, text, std::process::id());
     if let Ok(socket) = UnixDatagram::unbound() {
         // A log that is full must not hold up a proxy.

@@ -126,9 +126,11 @@ fn receive_once(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Option<OwnedFd>)
     let mut fd = None;
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(fds) = control {
-            // SAFETY: the kernel has just installed this descriptor for us and
-            // nothing else in the process knows its number.
-            fd = fds.first().map(|&raw| unsafe { OwnedFd::from_raw_fd(raw) });
+            // SAFETY: the kernel has just installed these descriptors for us and
+            // nothing else in the process knows their numbers. One counts; padding
+            // leaves room for another, which must not stay open.
+            let owned = |raw| unsafe { OwnedFd::from_raw_fd(raw) };
+            fd = fds.into_iter().map(owned).next();
         }
     }
     let length = message.bytes;

@@ -37,7 +37,8 @@ pub enum ListenerRole {
 pub enum Order {
     /// First of all; the file holds a [`Briefing`].
     Start,
-    /// Serve the socket that comes along.
+    /// Serve the socket that comes along. One whose number is known already is for
+    /// something else from now on; connections that run are not.
     Listen { id: ListenerId, role: ListenerRole },
     /// The socket's namespace is gone: end its connections.
     Close { id: ListenerId },

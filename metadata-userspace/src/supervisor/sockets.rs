@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, umask};
@@ -36,21 +35,39 @@ pub struct Access {
 /// Listens on a unix socket; its directory is made where it is missing. A file
 /// that an earlier life left there is replaced, a socket in use is not.
 pub fn unix(path: &Path, access: Access, backlog: u32) -> Result<OwnedFd, SocketError> {
-    if UnixStream::connect(path).is_ok() {
+    unix_of_type(Type::STREAM, path, access, backlog)
+}
+
+/// The same for whole messages instead of bytes.
+pub fn unix_messages(path: &Path, access: Access, backlog: u32) -> Result<OwnedFd, SocketError> {
+    unix_of_type(Type::SEQPACKET, path, access, backlog)
+}
+
+fn unix_of_type(
+    kind: Type,
+    path: &Path,
+    access: Access,
+    backlog: u32,
+) -> Result<OwnedFd, SocketError> {
+    if answers(kind, path).is_ok() {
         return Err(SocketError::Taken(path.to_owned()));
     }
-    open_unix(path, access, backlog).map_err(|source| SocketError::Unix {
+    open_unix(kind, path, access, backlog).map_err(|source| SocketError::Unix {
         path: path.to_owned(),
         source,
     })
 }
 
-fn open_unix(path: &Path, access: Access, backlog: u32) -> io::Result<OwnedFd> {
+fn answers(kind: Type, path: &Path) -> io::Result<()> {
+    Socket::new(Domain::UNIX, kind.cloexec(), None)?.connect(&SockAddr::unix(path)?)
+}
+
+fn open_unix(kind: Type, path: &Path, access: Access, backlog: u32) -> io::Result<OwnedFd> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory)?;
     }
     remove_stale(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    let socket = Socket::new(Domain::UNIX, kind.nonblocking().cloexec(), None)?;
     // Whoever can connect can impersonate every guest: nobody may before the
     // mode is set.
     let usual = umask(Mode::from_bits_truncate(0o777));

@@ -157,7 +157,9 @@ impl Worker {
         match order {
             Order::Listen { id, role } => {
                 let serving = self.serve(role, &file.ok_or(WorkerError::NoSocket)?)?;
-                self.serving.insert(id, serving);
+                if let Some(before) = self.serving.insert(id, serving) {
+                    before.retire.cancel();
+                }
             }
             Order::Close { id } => {
                 let tasks = self.serving.remove(&id).map(|serving| serving.tasks);

@@ -182,3 +182,18 @@ fn a_name_is_no_identity() {
     assert_eq!(name_step(None, Some(1)), NameStep::Stop);
     assert_eq!(name_step(None::<u8>, None), NameStep::Keep);
 }
+
+#[test]
+fn a_shims_word_is_above_what_a_namespace_looks_like() {
+    let bare = Interfaces::from([(2, interface("tap1", Attached::Nothing))]);
+    let dhcp = role("qdhcp-");
+    for (hold, expected) in [
+        (Hold::Watch, Standing::WithoutAddress),
+        (Hold::Shim, Standing::Wanted),
+        (Hold::Released, Standing::Released),
+    ] {
+        assert_eq!(held(hold, &dhcp, &bare), expected);
+    }
+    let router = role("qrouter-");
+    assert_eq!(held(Hold::Released, &router, &bare), Standing::Released);
+}

@@ -108,7 +108,8 @@ impl Setup {
              embedded_api = {embedded_api}\n\
              namespaces = {}\n\
              bpffs = {}\n\
-             admin_socket = {here}/admin.sock\n",
+             admin_socket = {here}/admin.sock\n\
+             shim_socket = {here}/shim.sock\n",
             self.namespaces.join(","),
             self.bpffs.display(),
         );

@@ -1,0 +1,130 @@
+//! Namespaces that a shim registers, wherever they are and whatever they are called.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::Registry;
+use crate::namespaces::plan::Door;
+use crate::namespaces::role::Role;
+use crate::netns::{Netns, NetnsId};
+use crate::shim::door::{ShimId, ShimProcess};
+use crate::shim::protocol::{Answer, Registration};
+
+impl Registry {
+    /// Serves a namespace for as long as the shim lives. Its socket is open when this
+    /// returns [`Answer::Serving`].
+    pub fn adopt(&mut self, shim: ShimProcess, netns: Netns) -> Answer {
+        let id = netns.id();
+        if Netns::open(Path::new("/proc/self/ns/net")).is_ok_and(|home| home.id() == id) {
+            return Answer::Refused("this is the host's own network namespace".to_owned());
+        }
+        let role = Role {
+            kind: shim.registration.kind,
+            realm: shim.registration.realm.clone(),
+        };
+        let name = self.name_of(id, &shim.registration);
+        // Its name may have been another namespace's a moment ago.
+        self.settle(&name);
+        if !self.entries.contains_key(&name) {
+            self.start(&name, role, netns);
+        }
+        let Some(entry) = self.entries.get_mut(&name) else {
+            return Answer::Refused("the namespace cannot be watched; see the daemon's log".into());
+        };
+        tracing::info!(
+            namespace = name,
+            pid = shim.pid,
+            realm = %shim.registration.realm,
+            "kept by a shim"
+        );
+        entry.keepers.add(shim);
+        self.heed_keepers(&name);
+        self.answer(&name)
+    }
+
+    /// The shim ended. When it was the namespace's last, that is not served any more.
+    pub fn release(&mut self, id: ShimId) {
+        let mut entries = self.entries.iter_mut();
+        let Some((name, entry)) = entries.find(|(_, entry)| entry.keepers.has(id)) else {
+            return;
+        };
+        entry.keepers.remove(id);
+        let (name, netns) = (name.clone(), entry.namespace.id());
+        if entry.keepers.first().is_some() {
+            return self.heed_keepers(&name);
+        }
+        tracing::info!(namespace = name, "its last shim ended");
+        let is_watched = self.selection.role_of(&name).is_some();
+        if is_watched && id_of(&self.directory.join(&name)) == Some(netns) {
+            self.heed_keepers(&name);
+        } else {
+            self.stop(&name);
+        }
+    }
+
+    /// Brings a namespace, and the sockets that it has, to what its shims say.
+    fn heed_keepers(&mut self, name: &str) {
+        let watched = self.selection.role_of(name);
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
+        let before = entry.role_of_listeners(name);
+        let first = entry.keepers.first().map(|shim| &shim.registration);
+        let role = match first {
+            Some(registration) => Some(Role {
+                kind: registration.kind,
+                realm: registration.realm.clone(),
+            }),
+            None => watched,
+        };
+        entry.namespace.hold(entry.keepers.hold(), role);
+        let after = entry.role_of_listeners(name);
+        if before != after {
+            let listeners = entry.listeners.values().cloned().collect();
+            self.assign(listeners, &after);
+        }
+        self.reconcile(name);
+    }
+
+    fn answer(&self, name: &str) -> Answer {
+        let Some(entry) = self.entries.get(name) else {
+            return Answer::Refused("the namespace went".to_owned());
+        };
+        match entry.namespace.problem() {
+            None if entry.listeners.contains_key(&Door::Ipv4) => Answer::Serving,
+            problem => Answer::Pending(problem.unwrap_or("no socket is open there").to_owned()),
+        }
+    }
+
+    /// By which name a namespace is known. One without any gets one of ours, which no
+    /// file can have.
+    fn name_of(&self, id: NetnsId, registration: &Registration) -> String {
+        let mut entries = self.entries.iter();
+        if let Some((name, _)) = entries.find(|(_, entry)| entry.namespace.id() == id) {
+            return name.clone();
+        }
+        let likely = registration.kind.namespace_of(&registration.realm);
+        if id_of(&self.directory.join(&likely)) == Some(id) {
+            return likely;
+        }
+        let files = std::fs::read_dir(&self.directory).into_iter().flatten();
+        let mut named = files
+            .flatten()
+            .filter(|file| id_of(&file.path()) == Some(id));
+        let name = named.find_map(|file| file.file_name().into_string().ok());
+        name.unwrap_or_else(|| unnamed(id))
+    }
+}
+
+/// What a namespace is called that has no name in the directory.
+pub(super) fn unnamed(id: NetnsId) -> String {
+    format!("net:[{}]", id.inode)
+}
+
+fn id_of(path: &Path) -> Option<NetnsId> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(NetnsId {
+        inode: metadata.ino(),
+        device: metadata.dev(),
+    })
+}
