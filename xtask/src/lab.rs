@@ -16,6 +16,7 @@ pub mod ovsdb;
 pub mod proc;
 pub mod rabbitmq;
 pub mod router;
+pub mod shim;
 pub mod site;
 pub mod unique;
 pub mod wait;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, PipeWriter, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::libc;
@@ -32,23 +32,22 @@ impl Herald {
     }
 
     /// Standard error is the agent's until then. Agents wait for its end, not for that
-    /// of the process that they started.
-    pub(super) fn tell(self, outcome: &Outcome) {
-        match self.0 {
-            Some(pipe) => {
-                leave_standard_files();
-                send(pipe, outcome);
+    /// of the process that they started. That one waits until what this returns is
+    /// closed.
+    pub(super) fn tell(self, outcome: &Outcome) -> Option<OwnedFd> {
+        let Some(mut pipe) = self.0 else {
+            if let Outcome::Ready(Some(note)) = outcome {
+                let _ = writeln!(io::stderr(), "haproxy (metadatad): {note}");
             }
-            None => {
-                if let Outcome::Ready(Some(note)) = outcome {
-                    let _ = writeln!(io::stderr(), "haproxy (metadatad): {note}");
-                }
-            }
-        }
+            return None;
+        };
+        leave_standard_files();
+        send(&mut pipe, outcome);
+        Some(pipe.into())
     }
 }
 
-fn send(mut pipe: PipeWriter, outcome: &Outcome) {
+fn send(pipe: &mut PipeWriter, outcome: &Outcome) {
     // Whoever stopped waiting does not want it.
     if let Ok(message) = serde_json::to_vec(outcome) {
         let _ = pipe.write_all(&message);
@@ -75,8 +74,8 @@ pub(super) fn fork(live: impl FnOnce(Herald) -> Outcome) -> io::Result<Outcome> 
             settle();
             let last_words = pipe.try_clone();
             let outcome = live(Herald(Some(pipe)));
-            if let Ok(pipe) = last_words {
-                send(pipe, &outcome);
+            if let Ok(mut pipe) = last_words {
+                send(&mut pipe, &outcome);
             }
             std::process::exit(0)
         }

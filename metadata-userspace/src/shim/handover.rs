@@ -10,3 +10,6 @@ pub(crate) const EXECUTABLE: &str = "METADATAD_SHIM_EXECUTABLE";
 pub(crate) const SOCKET: &str = "METADATAD_SHIM_SOCKET";
 /// Environment variable: seconds to wait before the next attempt to connect.
 pub(crate) const PAUSE: &str = "METADATAD_SHIM_PAUSE";
+/// The descriptor that the waiter closes first: whoever started the shim reads its
+/// other end, and shall find the whole command line in `/proc`.
+pub(crate) const STARTER: i32 = 4;

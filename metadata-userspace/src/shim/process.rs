@@ -190,8 +190,8 @@ fn live(shim: &Shim, pidfile: Option<&Path>, is_last_resort: bool, herald: Heral
             &format!("keeps privileges: {error}"),
         );
     }
-    herald.tell(&Outcome::Ready(note));
-    waiting::wait(shim, connection, pause)
+    let starter = herald.tell(&Outcome::Ready(note));
+    waiting::wait(shim, connection, starter, pause)
 }
 
 /// What became of the waiter goes on from where it was: the process has its number,
@@ -213,7 +213,7 @@ fn resume(shim: &Shim) -> ! {
             (None, pause_after(&error))
         }
     };
-    waiting::wait(shim, connection, pause)
+    waiting::wait(shim, connection, None, pause)
 }
 
 pub(super) fn pause_after(error: &NoDaemon) -> Duration {

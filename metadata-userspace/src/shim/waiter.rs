@@ -15,7 +15,7 @@ use core::panic::PanicInfo;
 #[path = "handover.rs"]
 mod handover;
 
-use handover::{CONNECTION, EXECUTABLE, PAUSE, SOCKET};
+use handover::{CONNECTION, EXECUTABLE, PAUSE, SOCKET, STARTER};
 
 #[cfg(target_arch = "x86_64")]
 mod number {
@@ -174,6 +174,7 @@ extern "C" fn start(stack: *const usize) -> ! {
         [PR_SET_NAME, c"haproxy".as_ptr() as usize, 0, 0, 0],
     );
     ENDINGS.iter().for_each(|&signal| end_on(signal));
+    call(number::CLOSE, [STARTER as usize, 0, 0, 0, 0]);
     await_hang_up();
     sleep(stack.seconds(PAUSE), jitter());
     loop {

@@ -1,16 +1,17 @@
 //! Waiting at the least cost: the process becomes a [waiter](../../src/shim/waiter.rs)
 //! of three pages, which turns into this program again when there is something to do.
 
+use std::convert::Infallible;
 use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FdFlag};
+use nix::fcntl::{AtFlags, FcntlArg, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -19,7 +20,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execveat;
 use serde::{Deserialize, Serialize};
 
-use super::handover::{CONNECTION, EXECUTABLE, PAUSE, SOCKET};
+use super::handover::{CONNECTION, EXECUTABLE, PAUSE, SOCKET, STARTER};
 use super::order::Log;
 use super::process;
 use super::protocol::Registration;
@@ -60,8 +61,13 @@ pub(super) fn connection() -> Option<OwnedFd> {
 }
 
 /// Waits until the daemon hangs up, and then for the next one, until a signal ends
-/// the process.
-pub(super) fn wait(shim: &Shim, connection: Option<OwnedFd>, pause: Duration) -> ! {
+/// the process. `starter` is closed when the process is what it stays.
+pub(super) fn wait(
+    shim: &Shim,
+    connection: Option<OwnedFd>,
+    starter: Option<OwnedFd>,
+    pause: Duration,
+) -> ! {
     // What haproxy does with them (a reload, a report) is not ours, but they end a
     // process.
     for ignored in [Signal::SIGHUP, Signal::SIGUSR2] {
@@ -69,39 +75,54 @@ pub(super) fn wait(shim: &Shim, connection: Option<OwnedFd>, pause: Duration) ->
         let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
     }
     let _ = prctl::set_name(c"haproxy");
-    let connection = match become_waiter(shim, connection, pause) {
-        Ok(never) => match never {},
-        Err((connection, error)) => {
-            let text = format!("cannot execute the small waiter, so stays large: {error}");
-            to_log(&shim.log, Severity::Warning, &text);
-            connection
-        }
-    };
+    let (connection, starter) = (connection.map(aloft), starter.map(aloft));
+    let Err(error) = become_waiter(shim, connection.as_ref(), starter.as_ref(), pause);
+    drop(starter);
+    hand_over(None, CONNECTION);
+    hand_over(None, STARTER);
+    let text = format!("cannot execute the small waiter, so stays large: {error}");
+    to_log(&shim.log, Severity::Warning, &text);
     stay(shim, connection, pause)
 }
 
-type Hindered = (Option<OwnedFd>, io::Error);
-
 fn become_waiter(
     shim: &Shim,
-    connection: Option<OwnedFd>,
+    connection: Option<&OwnedFd>,
+    starter: Option<&OwnedFd>,
     pause: Duration,
-) -> Result<std::convert::Infallible, Hindered> {
-    let prepared = waiter().and_then(|waiter| Ok((waiter, environment(shim, pause)?)));
-    let (waiter, environment) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => return Err((connection, error)),
-    };
+) -> io::Result<Infallible> {
+    let waiter = aloft(waiter()?.into());
+    let environment = environment(shim, pause)?;
     let arguments: Vec<CString> = std::env::args_os().filter_map(text).collect();
-    let connection = connection.map(hand_over);
+    hand_over(connection, CONNECTION);
+    hand_over(starter, STARTER);
     let flags = AtFlags::AT_EMPTY_PATH;
-    let failed = execveat(waiter.as_fd(), c"", &arguments, &environment, flags);
-    // SAFETY: it was ours a moment ago, and the program that was to have it did not come.
-    let connection = connection.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-    match failed {
-        Ok(never) => Ok(never),
-        Err(errno) => Err((connection, errno.into())),
+    Ok(execveat(
+        waiter.as_fd(),
+        c"",
+        &arguments,
+        &environment,
+        flags,
+    )?)
+}
+
+/// Moves a descriptor out of the way of the numbers under which the waiter looks.
+fn aloft(fd: OwnedFd) -> OwnedFd {
+    match fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(16)) {
+        // SAFETY: the kernel has just made it for us.
+        Ok(copy) => unsafe { OwnedFd::from_raw_fd(copy) },
+        Err(_) => fd,
     }
+}
+
+/// Puts a copy where the waiter looks, or nothing.
+fn hand_over(fd: Option<&OwnedFd>, number: i32) {
+    match fd {
+        // SAFETY: nothing of this process is open under that number any more.
+        Some(fd) => unsafe { libc::dup2(fd.as_raw_fd(), number) },
+        // SAFETY: as before.
+        None => unsafe { libc::close(number) },
+    };
 }
 
 fn waiter() -> io::Result<File> {
@@ -117,16 +138,6 @@ fn waiter() -> io::Result<File> {
     let mut file = File::from(memory?);
     file.write_all(WAITER)?;
     Ok(file)
-}
-
-/// The number under which the waiter finds the connection.
-fn hand_over(connection: OwnedFd) -> i32 {
-    if connection.as_raw_fd() == CONNECTION {
-        let _ = nix::fcntl::fcntl(&connection, nix::fcntl::FcntlArg::F_SETFD(FdFlag::empty()));
-        return connection.into_raw_fd();
-    }
-    // SAFETY: what may be open under that number is of no use to what comes.
-    unsafe { libc::dup2(connection.as_raw_fd(), CONNECTION) }
 }
 
 fn environment(shim: &Shim, pause: Duration) -> io::Result<Vec<CString>> {

@@ -103,6 +103,11 @@ impl Daemon {
     }
 
     #[must_use]
+    pub fn shim_socket(&self) -> PathBuf {
+        self.path("shim.sock")
+    }
+
+    #[must_use]
     pub fn bpffs(&self) -> &Path {
         &self.setup.bpffs
     }

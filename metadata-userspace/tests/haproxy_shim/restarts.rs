@@ -1,0 +1,132 @@
+//! What stays when the daemon, or an agent, goes and comes back.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+use xtask::lab::proc;
+use xtask::lab::shim::{Place, Shim, private_memory};
+use xtask::lab::wait;
+
+use crate::{METADATAD, Scene};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn wait_until_served(scene: &Scene) -> Result<()> {
+    wait::until("the namespace is served", LIMIT, || scene.is_served())?;
+    scene.assert_served()
+}
+
+#[test]
+fn a_shim_registers_with_the_next_daemon() -> Result<()> {
+    let mut scene = Scene::create()?;
+    let shim = scene.shim()?;
+    for _ in 0..2 {
+        scene.daemon.stop()?;
+        scene.assert_not_served();
+        scene.daemon.start_again()?;
+        wait_until_served(&scene)?;
+        let state = scene.state()?.unwrap_or_default();
+        assert_eq!(state["shims"], serde_json::json!([shim.pid()]));
+        // It is small again.
+        assert!(private_memory(shim.pid())? < 150);
+        assert!(shim.place.is_active());
+        assert_eq!(proc::status(shim.pid(), "CapEff")?, "0".repeat(16));
+    }
+    shim.end(Signal::SIGTERM)?;
+    scene.wait_until_not_served()
+}
+
+#[test]
+fn a_daemon_that_is_killed_is_no_different() -> Result<()> {
+    let mut scene = Scene::create()?;
+    let shim = scene.shim()?;
+    scene.daemon.signal(Signal::SIGKILL)?;
+    // Its socket stays behind, and refuses.
+    let _ = scene.daemon.stop();
+    scene.daemon.start_again()?;
+    wait_until_served(&scene)?;
+    assert!(shim.is_alive());
+    Ok(())
+}
+
+#[test]
+fn a_shim_that_was_there_first_says_so_and_waits() -> Result<()> {
+    let mut scene = Scene::create()?;
+    scene.daemon.stop()?;
+    let (shim, said) = Shim::start_at(scene.place()?, scene.namespace())?;
+    assert!(said.contains("metadatad does not answer at"), "{said}");
+    assert!(shim.place.is_active());
+    assert!(private_memory(shim.pid())? < 150);
+    // What it needs to know it has read: the agent may take the file away.
+    std::fs::remove_file(shim.place.config())?;
+    scene.daemon.start_again()?;
+    wait_until_served(&scene)
+}
+
+#[test]
+fn a_shim_that_ended_while_no_daemon_ran_is_not_missed() -> Result<()> {
+    let mut scene = Scene::create()?;
+    let shim = scene.shim()?;
+    scene.daemon.stop()?;
+    shim.end(Signal::SIGTERM)?;
+    scene.daemon.start_again()?;
+    assert_eq!(scene.state()?, None);
+    scene.assert_not_served();
+    Ok(())
+}
+
+#[test]
+fn a_shim_becomes_the_program_that_is_installed_now() -> Result<()> {
+    let mut scene = Scene::create()?;
+    let directory = tempfile::tempdir()?;
+    let installed = directory.path().join("metadatad");
+    std::fs::copy(METADATAD, &installed)?;
+    let place = Place::create(&installed, &scene.daemon.config_file(), &scene.wanted())?;
+    let (shim, _) = Shim::start_at(place, scene.namespace())?;
+    scene.daemon.stop()?;
+    // Halfway through an upgrade the program is not there at all.
+    std::fs::remove_file(&installed)?;
+    scene.daemon.start_again()?;
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(shim.is_alive() && !scene.is_served()?);
+    std::fs::copy(METADATAD, directory.path().join("new"))?;
+    std::fs::rename(directory.path().join("new"), &installed)?;
+    wait_until_served(&scene)
+}
+
+#[test]
+fn an_agent_that_comes_back_finds_its_proxy_by_the_pid_file() -> Result<()> {
+    let scene = Scene::create()?;
+    let shim = scene.shim()?;
+    // Whoever started it is gone already; it belongs to init.
+    let parent = proc::status(shim.pid(), "PPid")?;
+    assert_ne!(parent, std::process::id().to_string());
+    assert!(shim.place.is_active());
+    // A second start by an agent that does not look: the latest has the word, and
+    // guests notice nothing when the other ends.
+    let second = scene.shim()?;
+    shim.end(Signal::SIGTERM)?;
+    scene.assert_served()?;
+    assert_eq!(
+        scene.state()?.unwrap_or_default()["shims"],
+        serde_json::json!([second.pid()])
+    );
+    Ok(())
+}
+
+#[test]
+fn the_binary_needs_no_path() -> Result<()> {
+    let scene = Scene::create()?;
+    let place = scene.place()?;
+    let mut command = place.command(scene.namespace(), &[METADATAD, "haproxy", "-f"]);
+    let output = xtask::process::output(command.arg(place.config()))?;
+    assert!(output.status.success(), "{output:?}");
+    assert!(place.is_active());
+    scene.assert_served()?;
+    let pid = place.pid()?;
+    xtask::lab::daemon::send(pid, Signal::SIGTERM)?;
+    assert!(Path::new(METADATAD).exists());
+    Ok(())
+}
