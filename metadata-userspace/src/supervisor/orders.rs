@@ -38,7 +38,7 @@ pub enum Order {
     /// First of all; the file holds a [`Briefing`].
     Start,
     /// Serve the socket that comes along. One whose number is known already is for
-    /// something else from now on; connections that run are not.
+    /// something else from now on, and those who are connected are cut off.
     Listen { id: ListenerId, role: ListenerRole },
     /// The socket's namespace is gone: end its connections.
     Close { id: ListenerId },

@@ -157,9 +157,9 @@ impl Worker {
         match order {
             Order::Listen { id, role } => {
                 let serving = self.serve(role, &file.ok_or(WorkerError::NoSocket)?)?;
-                if let Some(before) = self.serving.insert(id, serving) {
-                    before.retire.cancel();
-                }
+                // Connections under another identity or other limits must not go on.
+                let before = self.serving.insert(id, serving).map(|before| before.tasks);
+                before.iter().flatten().for_each(AbortHandle::abort);
             }
             Order::Close { id } => {
                 let tasks = self.serving.remove(&id).map(|serving| serving.tasks);

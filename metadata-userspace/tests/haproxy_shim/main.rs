@@ -86,8 +86,9 @@ impl Scene {
 
     /// The guest gets its own document.
     fn assert_served(&self) -> Result<()> {
-        let document = self.guest.get(DOCUMENT)?.json()?;
-        assert_eq!(document["uuid"], self.instance.uuid);
+        let answer = self.guest.get(DOCUMENT)?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()?["uuid"], self.instance.uuid);
         Ok(())
     }
 

@@ -42,9 +42,13 @@ fn a_shim_registers_with_the_next_daemon() -> Result<()> {
 fn a_daemon_that_is_killed_is_no_different() -> Result<()> {
     let mut scene = Scene::create()?;
     let shim = scene.shim()?;
+    let worker = scene.daemon.worker_pid()?;
     scene.daemon.signal(Signal::SIGKILL)?;
     // Its socket stays behind, and refuses.
     let _ = scene.daemon.stop();
+    wait::until("the worker has noticed", LIMIT, || {
+        Ok(proc::status(worker, "State").map_or(true, |state| state.starts_with('Z')))
+    })?;
     scene.daemon.start_again()?;
     wait_until_served(&scene)?;
     assert!(shim.is_alive());
