@@ -16,7 +16,7 @@ pub(super) const INIT: &str = "init";
 pub(super) const METADATAD: &str = "usr/bin/metadatad";
 
 /// The laboratory calls these.
-const TOOLS: &[&str] = &["ip", "tc", "bpftool"];
+const TOOLS: &[&str] = &["ip", "tc", "bpftool", "env"];
 
 /// The kernel asks for them itself, by calling modprobe.
 const MODULES: &[&str] = &["veth", "cls_bpf", "sch_ingress"];

@@ -22,12 +22,14 @@ pub(super) enum Step {
     Status,
     /// `metadatad unload` leaves nothing.
     Unload,
+    /// A namespace is served as long as a shim in haproxy's place lives.
+    Shim,
     /// The verifier also takes programs that log, and their lines arrive.
     Log,
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Boot,
         Self::Load,
         Self::Attach,
@@ -36,6 +38,7 @@ impl Step {
         Self::Mac,
         Self::Status,
         Self::Unload,
+        Self::Shim,
         Self::Log,
     ];
 
@@ -49,6 +52,7 @@ impl Step {
             Self::Mac => "mac",
             Self::Status => "status",
             Self::Unload => "unload",
+            Self::Shim => "shim",
             Self::Log => "log",
         }
     }

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 use nix::sys::utsname::uname;
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ use crate::lab::guest::Guest;
 use crate::lab::http::Response;
 use crate::lab::inventory::{self, Instance};
 use crate::lab::router::{Router, Subnet, VIP};
+use crate::lab::shim::{Shim, Wanted, private_memory};
 use crate::lab::wait;
 use crate::process;
 
@@ -50,6 +52,7 @@ pub(super) fn run(reporter: &mut Reporter) {
     reporter.step(Step::Unload, || site.unload(&mut daemon));
     println!("--- log of metadatad:\n{}", daemon.log());
     drop(daemon);
+    reporter.step(Step::Shim, || site.is_kept_by_shim());
     reporter.step(Step::Log, || site.log_verdicts());
 }
 
@@ -110,6 +113,24 @@ impl Site {
             daemon.wait_log(&["access", "status=200", client, &mac])?;
         }
         Ok(())
+    }
+
+    /// The daemon watches nothing: only the shim makes it serve.
+    fn is_kept_by_shim(&self) -> Result<()> {
+        let mut daemon = self.start(|mut setup| {
+            setup.namespaces = vec!["none".to_owned()];
+            setup
+        })?;
+        let wanted = Wanted::for_router(self.router.id());
+        let shim = Shim::start(&daemon, self.router.namespace(), &wanted)?;
+        daemon.wait_serving(self.namespace())?;
+        self.is_own(&self.guest.get(DOCUMENT)?)?;
+        println!("its memory: {} KiB", private_memory(shim.pid())?);
+        shim.end(Signal::SIGTERM)?;
+        wait::until("the namespace is let go", REMOVAL_LIMIT, || {
+            Ok(self.filters("ingress")?.is_empty())
+        })?;
+        self.unload(&mut daemon)
     }
 
     /// The log is not compiled in unless somebody wants it.
