@@ -11,7 +11,11 @@ const OVERRIDE: &str = "METADATAD_EBPF_OBJECT";
 const BUILT_BY_XTASK: &str = "../target/bpf/metadatad.bpf.o";
 
 /// The waiter's sources and what `src/shim/waiting.rs` calls the result.
-const WAITER: [&str; 2] = ["src/shim/waiter.rs", "src/shim/handover.rs"];
+const WAITER: [&str; 3] = [
+    "src/shim/waiter.rs",
+    "src/shim/waiter/kernel.rs",
+    "src/shim/handover.rs",
+];
 const WAITER_PROGRAM: &str = "haproxy-waiter";
 /// Where it has system calls to make; elsewhere a shim stays the whole program.
 const WAITER_ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
@@ -55,7 +59,7 @@ fn compile_waiter() -> Result<()> {
     if !WAITER_ARCHITECTURES.contains(&architecture.as_str()) {
         return Ok(fs::write(program, [])?);
     }
-    let [source, _] = WAITER;
+    let [source, ..] = WAITER;
     let mut compiler = Command::new(env::var("RUSTC")?);
     compiler
         .args(["--edition", "2024", "--crate-name", "haproxy_waiter"])

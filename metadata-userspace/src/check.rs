@@ -9,12 +9,14 @@ mod modules;
 mod namespaces;
 mod report;
 mod rules;
+mod shim;
 mod sources;
 
 use serde::Serialize;
 
 pub use facts::HostFacts;
 pub use report::Report;
+pub use shim::ShimFacts;
 
 use crate::config::{Config, ConfigSources};
 

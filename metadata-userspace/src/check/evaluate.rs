@@ -31,6 +31,7 @@ pub(super) fn findings(config: &Config, facts: &HostFacts) -> Vec<Finding> {
     findings.extend(inventory(config, facts));
     findings.extend(sources(facts));
     findings.extend(nova(config, facts));
+    findings.extend(facts.shim.findings());
     findings.push(open_files(facts));
     findings
 }

@@ -13,6 +13,7 @@ use nix::unistd::{AccessFlags, access};
 use super::modules::{Availability, KernelModules};
 use super::namespaces::{ForeignListener, foreign_listeners, served};
 use super::rules::{self, NeutronRules};
+use super::shim::ShimFacts;
 use super::sources::{Source, connect, sources};
 use crate::config::{Account, AccountError, Config, NovaConfig};
 use crate::inventory::Inventory;
@@ -44,6 +45,7 @@ pub struct HostFacts {
     pub nova: Option<Result<SocketAddr, String>>,
     /// What the resolver asks.
     pub sources: Vec<Source>,
+    pub shim: ShimFacts,
     /// Hard limit of open files.
     pub open_files: u64,
 }
@@ -88,6 +90,7 @@ impl HostFacts {
             inventory: config.agent.inventory.as_deref().map(inventory),
             nova: (!config.api.embedded).then(|| connect(&config.nova.host, config.nova.port)),
             sources: sources(config),
+            shim: ShimFacts::gather(&config.shim),
             open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard),
             kernel,
         }
@@ -116,7 +119,10 @@ fn nearest(path: &Path) -> Option<&Path> {
 fn directories(config: &Config) -> Vec<(PathBuf, Result<(), String>)> {
     let mut wanted: Vec<PathBuf> = Vec::new();
     let socket = config.agent.enabled.then_some(&config.agent.socket);
-    for path in socket.into_iter().chain([&config.admin.socket]) {
+    for path in socket
+        .into_iter()
+        .chain([&config.admin.socket, &config.shim.socket])
+    {
         wanted.extend(path.parent().map(Path::to_owned));
     }
     if config.api.embedded {

@@ -197,11 +197,7 @@ fn live(shim: &Shim, pidfile: Option<&Path>, is_last_resort: bool, herald: Heral
 /// What became of the waiter goes on from where it was: the process has its number,
 /// its namespace and its arguments still, and no privilege any more.
 fn resume(shim: &Shim) -> ! {
-    let registered = match waiting::connection() {
-        Some(connection) => register_on(connection, shim),
-        None => register(shim),
-    };
-    let (connection, pause) = match registered {
+    let (connection, pause) = match register(shim) {
         Ok((connection, problem)) => {
             if let Some(problem) = problem {
                 to_log(&shim.log, Severity::Warning, &problem);
@@ -231,10 +227,6 @@ pub(super) fn register(shim: &Shim) -> Registered {
         path: shim.socket.clone(),
         source,
     })?;
-    register_on(connection, shim)
-}
-
-fn register_on(connection: OwnedFd, shim: &Shim) -> Registered {
     let problem = connection::register(&connection, &shim.registration)?;
     let problem = problem.map(|problem| format!("registered, but not served yet: {problem}"));
     Ok((connection, problem))

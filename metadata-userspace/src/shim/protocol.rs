@@ -42,3 +42,15 @@ pub enum Answer {
     /// Not registered, and it would be no use to ask again at once.
     Refused(String),
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_waiter_knows_the_usual_answer() {
+        let serving = serde_json::to_vec(&Answer::Serving).unwrap();
+        assert_eq!(serving, crate::shim::handover::SERVING);
+    }
+}

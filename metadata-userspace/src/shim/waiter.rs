@@ -1,53 +1,31 @@
 //! What a shim is while it waits: a program of one page, because there is one for
 //! each router and network of the host.
 //!
-//! It waits until the daemon hangs up, connects again, and becomes the whole program,
-//! which registers anew. It has no heap, no library and no relocation to write. The
-//! build script compiles it; [`waiting`](super::waiting) executes it.
+//! It waits until the daemon hangs up, connects to the next one and registers the
+//! namespace anew. When the answer is not the usual one it becomes the whole program,
+//! which knows what to do; it does not otherwise, because a process that executes
+//! another has no arguments for a moment, and an agent that looks then would start
+//! a second proxy. It has no heap, no library and no relocation to write. The build
+//! script compiles it; [`waiting`](super::waiting) executes it.
 
 #![no_std]
 #![no_main]
 
-use core::arch::{asm, global_asm};
+use core::arch::global_asm;
 use core::ffi::c_char;
 use core::panic::PanicInfo;
 
 #[path = "handover.rs"]
 mod handover;
+#[path = "waiter/kernel.rs"]
+mod kernel;
 
-use handover::{CONNECTION, EXECUTABLE, PAUSE, SOCKET, STARTER};
-
-#[cfg(target_arch = "x86_64")]
-mod number {
-    pub(crate) const READ: usize = 0;
-    pub(crate) const CLOSE: usize = 3;
-    pub(crate) const RT_SIGACTION: usize = 13;
-    pub(crate) const NANOSLEEP: usize = 35;
-    pub(crate) const GETPID: usize = 39;
-    pub(crate) const SOCKET: usize = 41;
-    pub(crate) const CONNECT: usize = 42;
-    pub(crate) const EXECVE: usize = 59;
-    pub(crate) const PRCTL: usize = 157;
-    pub(crate) const EXIT_GROUP: usize = 231;
-    pub(crate) const PPOLL: usize = 271;
-    pub(crate) const DUP3: usize = 292;
-}
-
-#[cfg(target_arch = "aarch64")]
-mod number {
-    pub(crate) const DUP3: usize = 24;
-    pub(crate) const CLOSE: usize = 57;
-    pub(crate) const READ: usize = 63;
-    pub(crate) const PPOLL: usize = 73;
-    pub(crate) const EXIT_GROUP: usize = 94;
-    pub(crate) const NANOSLEEP: usize = 101;
-    pub(crate) const RT_SIGACTION: usize = 134;
-    pub(crate) const PRCTL: usize = 167;
-    pub(crate) const GETPID: usize = 172;
-    pub(crate) const SOCKET: usize = 198;
-    pub(crate) const CONNECT: usize = 203;
-    pub(crate) const EXECVE: usize = 221;
-}
+use handover::{CONNECTION, EXECUTABLE, PAUSE, REGISTRATION, SERVING, SOCKET, STARTER};
+use kernel::{
+    AF_UNIX, AT_FDCWD, Action, Address, ENDINGS, MSG_NOSIGNAL, Message, PATIENCE, POLLIN,
+    PR_SET_NAME, Part, Poll, Rights, SA_RESTORER, SCM_RIGHTS, SOCK_SEQPACKET, SOL_SOCKET, Time,
+    call, number,
+};
 
 // The kernel starts a program with nothing but a stack, on which its arguments are.
 #[cfg(target_arch = "x86_64")]
@@ -70,82 +48,6 @@ global_asm!(
     "b {start}",
     start = sym start,
 );
-
-#[cfg(target_arch = "x86_64")]
-fn call(number: usize, arguments: [usize; 5]) -> isize {
-    let [a, b, c, d, e] = arguments;
-    let result;
-    // SAFETY: the kernel's convention for system calls; every pointer in `arguments`
-    // is of something that outlives the call.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") number.cast_signed() => result,
-            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e,
-            lateout("rcx") _, lateout("r11") _,
-            options(nostack),
-        );
-    }
-    result
-}
-
-#[cfg(target_arch = "aarch64")]
-fn call(number: usize, arguments: [usize; 5]) -> isize {
-    let [a, b, c, d, e] = arguments;
-    let result;
-    // SAFETY: as on x86_64.
-    unsafe {
-        asm!(
-            "svc 0",
-            in("x8") number,
-            inlateout("x0") a.cast_signed() => result,
-            in("x1") b, in("x2") c, in("x3") d, in("x4") e,
-            options(nostack),
-        );
-    }
-    result
-}
-
-/// `struct pollfd`.
-#[repr(C)]
-struct Poll {
-    fd: i32,
-    events: i16,
-    happened: i16,
-}
-
-/// `struct sockaddr_un`.
-#[repr(C)]
-struct Address {
-    family: u16,
-    path: [u8; 108],
-}
-
-/// `struct sigaction`, as the kernel has it.
-#[repr(C)]
-struct Action {
-    handler: extern "C" fn(i32) -> !,
-    flags: usize,
-    restorer: usize,
-    mask: u64,
-}
-
-/// `struct timespec`.
-#[repr(C)]
-struct Time {
-    seconds: i64,
-    nanoseconds: i64,
-}
-
-const POLLIN: i16 = 1;
-const AF_UNIX: u16 = 1;
-const SOCK_SEQPACKET: usize = 5;
-const PR_SET_NAME: usize = 15;
-/// Without it x86_64 delivers no signal; the handler never returns, so it needs none.
-const SA_RESTORER: usize = 0x0400_0000;
-/// SIGINT, SIGUSR1 (haproxy's soft stop), SIGTERM. The process may be the first of
-/// its container, for which there are no default actions.
-const ENDINGS: [usize; 3] = [2, 10, 15];
 
 /// Zero when the program is loaded; only the path is ever written.
 static mut ADDRESS: Address = Address {
@@ -178,10 +80,15 @@ extern "C" fn start(stack: *const usize) -> ! {
     await_hang_up();
     sleep(stack.seconds(PAUSE), jitter());
     loop {
-        if connect(&stack) {
-            become_whole(&stack);
+        match connect(&stack) && say(&stack) {
+            true => match hear() {
+                Heard::Serving => await_hang_up(),
+                Heard::Nothing => close_connection(),
+                Heard::SomethingElse => become_whole(&stack),
+            },
+            false => close_connection(),
         }
-        sleep(1, 0);
+        sleep(1, jitter());
     }
 }
 
@@ -222,6 +129,10 @@ fn await_hang_up() {
             _ => break,
         }
     }
+    close_connection();
+}
+
+fn close_connection() {
     call(number::CLOSE, [CONNECTION as usize, 0, 0, 0, 0]);
 }
 
@@ -284,8 +195,91 @@ fn address(path: *const c_char) -> usize {
     address as usize
 }
 
+/// Registers the namespace in which this process is.
+fn say(stack: &Stack) -> bool {
+    let Some(start) = stack.variable(REGISTRATION) else {
+        return false;
+    };
+    let mut length = 0;
+    // SAFETY: the environment's strings end with a null.
+    while unsafe { start.add(length).read_volatile() } != 0 {
+        length += 1;
+    }
+    let path = c"/proc/self/ns/net".as_ptr() as usize;
+    let namespace = call(number::OPENAT, [AT_FDCWD, path, 0, 0, 0]);
+    let part = Part { start, length };
+    let rights = Rights {
+        length: size_of::<Rights>() - size_of::<i32>(),
+        level: SOL_SOCKET,
+        kind: SCM_RIGHTS,
+        fd: namespace as i32,
+        padding: 0,
+    };
+    let message = Message {
+        name: 0,
+        name_length: 0,
+        parts: &raw const part,
+        part_count: 1,
+        control: &raw const rights,
+        control_length: size_of::<Rights>(),
+        flags: 0,
+    };
+    let message = &raw const message as usize;
+    let sent = namespace >= 0
+        && call(
+            number::SENDMSG,
+            [CONNECTION as usize, message, MSG_NOSIGNAL, 0, 0],
+        ) >= 0;
+    call(number::CLOSE, [namespace.cast_unsigned(), 0, 0, 0, 0]);
+    sent
+}
+
+enum Heard {
+    Serving,
+    /// The daemon went.
+    Nothing,
+    SomethingElse,
+}
+
+fn hear() -> Heard {
+    let mut poll = Poll {
+        fd: CONNECTION,
+        events: POLLIN,
+        happened: 0,
+    };
+    let patience = &raw const PATIENCE as usize;
+    if call(number::PPOLL, [&raw mut poll as usize, 1, patience, 0, 0]) <= 0 {
+        return Heard::Nothing;
+    }
+    let mut answer = [0_u8; 16];
+    let start = &raw mut answer;
+    let length = call(
+        number::READ,
+        [
+            CONNECTION as usize,
+            start as usize,
+            size_of_val(&answer),
+            0,
+            0,
+        ],
+    );
+    // SAFETY: the kernel has written there.
+    let answer = unsafe { start.read_volatile() };
+    match length {
+        ..=0 => Heard::Nothing,
+        _ if is_serving(&answer, length.cast_unsigned()) => Heard::Serving,
+        _ => Heard::SomethingElse,
+    }
+}
+
+fn is_serving(answer: &[u8; 16], length: usize) -> bool {
+    let mut pairs = SERVING.iter().zip(answer);
+    length == SERVING.len() && pairs.all(|(expected, heard)| expected == heard)
+}
+
 /// Returns only when the program is not there: it may be replaced just now.
 fn become_whole(stack: &Stack) {
+    close_connection();
     if let Some(path) = stack.variable(EXECUTABLE) {
         let (arguments, environment) = (stack.arguments as usize, stack.environment as usize);
         call(
@@ -293,7 +287,6 @@ fn become_whole(stack: &Stack) {
             [path as usize, arguments, environment, 0, 0],
         );
     }
-    call(number::CLOSE, [CONNECTION as usize, 0, 0, 0, 0]);
 }
 
 impl Stack {

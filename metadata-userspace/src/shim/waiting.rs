@@ -1,5 +1,6 @@
 //! Waiting at the least cost: the process becomes a [waiter](../../src/shim/waiter.rs)
-//! of three pages, which turns into this program again when there is something to do.
+//! of four pages, which registers with the next daemon too, and turns into this program
+//! again when that has something to say.
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
@@ -20,7 +21,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execveat;
 use serde::{Deserialize, Serialize};
 
-use super::handover::{CONNECTION, EXECUTABLE, PAUSE, SOCKET, STARTER};
+use super::handover::{CONNECTION, EXECUTABLE, PAUSE, REGISTRATION, SOCKET, STARTER};
 use super::order::Log;
 use super::process;
 use super::protocol::Registration;
@@ -50,14 +51,6 @@ impl Shim {
     pub(super) fn left_by_the_waiter() -> Option<Self> {
         serde_json::from_str(&std::env::var(STATE).ok()?).ok()
     }
-}
-
-/// The connection that the waiter has opened.
-pub(super) fn connection() -> Option<OwnedFd> {
-    // SAFETY: asks about a number; whether it is open is the question.
-    (unsafe { libc::fcntl(CONNECTION, libc::F_GETFD) } >= 0)
-        // SAFETY: it is open, and nothing else in the process knows its number.
-        .then(|| unsafe { OwnedFd::from_raw_fd(CONNECTION) })
 }
 
 /// Waits until the daemon hangs up, and then for the next one, until a signal ends
@@ -141,8 +134,10 @@ fn waiter() -> io::Result<File> {
 }
 
 fn environment(shim: &Shim, pause: Duration) -> io::Result<Vec<CString>> {
-    let ours: [(&str, OsString); 4] = [
+    let registration = serde_json::to_string(&shim.registration)?;
+    let ours: [(&str, OsString); 5] = [
         (STATE, serde_json::to_string(shim)?.into()),
+        (REGISTRATION, registration.into()),
         (SOCKET, shim.socket.clone().into()),
         (EXECUTABLE, shim.executable.clone().into()),
         (PAUSE, pause.as_secs().to_string().into()),

@@ -1,5 +1,7 @@
 //! What stays when the daemon, or an agent, goes and comes back.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,7 +66,7 @@ fn a_shim_that_was_there_first_says_so_and_waits() -> Result<()> {
     assert!(shim.place.is_active());
     assert!(private_memory(shim.pid())? < 150);
     // What it needs to know it has read: the agent may take the file away.
-    std::fs::remove_file(shim.place.config())?;
+    fs::remove_file(shim.place.config())?;
     scene.daemon.start_again()?;
     wait_until_served(&scene)
 }
@@ -82,21 +84,65 @@ fn a_shim_that_ended_while_no_daemon_ran_is_not_missed() -> Result<()> {
 }
 
 #[test]
-fn a_shim_becomes_the_program_that_is_installed_now() -> Result<()> {
+fn the_command_line_is_never_gone() -> Result<()> {
+    // An agent that looks just then would start a second proxy.
+    let mut scene = Scene::create()?;
+    let shim = scene.shim()?;
+    let program =
+        || Ok::<_, std::io::Error>(fs::metadata(format!("/proc/{}/exe", shim.pid()))?.ino());
+    let before = program()?;
+    scene.daemon.stop()?;
+    scene.daemon.start_again()?;
+    wait_until_served(&scene)?;
+    // The small program registers by itself: none was executed in its place.
+    assert_eq!(program()?, before);
+    assert!(private_memory(shim.pid())? < 150);
+    Ok(())
+}
+
+#[test]
+fn a_shim_registers_while_its_program_is_replaced() -> Result<()> {
     let mut scene = Scene::create()?;
     let directory = tempfile::tempdir()?;
     let installed = directory.path().join("metadatad");
-    std::fs::copy(METADATAD, &installed)?;
+    fs::copy(METADATAD, &installed)?;
     let place = Place::create(&installed, &scene.daemon.config_file(), &scene.wanted())?;
-    let (shim, _) = Shim::start_at(place, scene.namespace())?;
+    let (_shim, _) = Shim::start_at(place, scene.namespace())?;
     scene.daemon.stop()?;
     // Halfway through an upgrade the program is not there at all.
-    std::fs::remove_file(&installed)?;
+    fs::remove_file(&installed)?;
     scene.daemon.start_again()?;
-    std::thread::sleep(Duration::from_millis(2500));
-    assert!(shim.is_alive() && !scene.is_served()?);
-    std::fs::copy(METADATAD, directory.path().join("new"))?;
-    std::fs::rename(directory.path().join("new"), &installed)?;
+    wait_until_served(&scene)
+}
+
+#[test]
+fn a_namespace_that_cannot_be_served_yet_is_registered() -> Result<()> {
+    let mut scene = Scene::create()?;
+    let inside = scene.namespace();
+    inside.ip("address add 169.254.169.254/32 dev lo")?;
+    let occupy = || inside.enter(|| std::net::TcpListener::bind("169.254.169.254:9697"));
+    let occupied = occupy()??;
+    let (shim, said) = Shim::start_at(scene.place()?, inside)?;
+    assert!(said.contains("registered, but not served yet"), "{said}");
+    drop(occupied);
+    wait_until_served(&scene)?;
+    // The same with a daemon that comes later: the waiter leaves it to the whole program,
+    // which becomes small again.
+    scene.daemon.stop()?;
+    let occupied = {
+        let inside = scene.namespace();
+        inside.enter(|| std::net::TcpListener::bind("169.254.169.254:9697"))??
+    };
+    scene.daemon.start_again()?;
+    wait::until("it is registered", LIMIT, || {
+        Ok(scene
+            .state()?
+            .is_some_and(|state| state["state"] == "failed"))
+    })?;
+    wait::until("it is small again", LIMIT, || {
+        Ok(private_memory(shim.pid())? < 150)
+    })?;
+    drop(occupied);
     wait_until_served(&scene)
 }
 

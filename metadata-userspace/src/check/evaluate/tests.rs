@@ -8,6 +8,7 @@ use nix::unistd::{Gid, Uid};
 
 use super::super::namespaces::ForeignListener;
 use super::super::rules::NeutronRules;
+use super::super::shim::ShimFacts;
 use super::*;
 use crate::config::{Account, AccountError, ConfigSource, ConfigSources, Secret};
 
@@ -42,6 +43,7 @@ fn facts() -> HostFacts {
         inventory: Some(Ok(3)),
         sources: Vec::new(),
         nova: Some(Ok("192.0.2.1:8775".parse().unwrap())),
+        shim: ShimFacts::default(),
         open_files: 524_288,
     }
 }
