@@ -257,11 +257,17 @@ impl Shim {
     pub fn start_at(place: Place, namespace: &Namespace) -> Result<(Self, String)> {
         let output = process::output(&mut place.haproxy(namespace))?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if !output.status.success() || !place.is_active() {
+        if !output.status.success() {
             bail!("{}: {said}", output.status);
         }
-        let pid = place.pid()?;
-        Ok((Self { pid, place }, said))
+        let shim = Self {
+            pid: place.pid()?,
+            place,
+        };
+        if !shim.place.is_active() {
+            bail!("the shim is not active: {said}");
+        }
+        Ok((shim, said))
     }
 
     #[must_use]
