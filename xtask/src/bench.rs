@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: speed and memory, against what Neutron uses today.
 
+mod fairness;
 mod load;
 mod machine;
 mod memory;
@@ -60,6 +61,9 @@ enum Selection {
     Path,
     /// One router and many
     Memory,
+    /// What a guest that floods does to others; only when asked for, because it takes
+    /// minutes
+    Fairness,
     /// Real Neutron and metadatad, the same cloud behind both; only when asked
     /// for, because it brings that cloud up
     Openstack,
@@ -181,6 +185,10 @@ impl Session {
             Selection::Path => {
                 progress.step("comparing whole paths");
                 self.keep("path", &path::run(binary, self.plan)?)
+            }
+            Selection::Fairness => {
+                progress.step("flooding");
+                self.keep("fairness", &fairness::run(binary, self.plan)?)
             }
             Selection::Openstack => {
                 progress.step("comparing Neutron and metadatad on one cloud");

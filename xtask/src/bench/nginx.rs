@@ -24,6 +24,11 @@ pub(super) fn answer() -> String {
     )
 }
 
+/// Where something long is to be had: a guest that reads slowly must fill buffers.
+pub(super) const LARGE: &str = "/openstack/latest/user_data";
+
+const LARGE_SIZE: usize = 512 * 1024;
+
 /// A running nginx with two workers, as haproxy has two threads; ended on drop.
 #[derive(Debug)]
 pub(super) struct Nginx {
@@ -61,6 +66,9 @@ impl Nginx {
         let directory = tempfile::Builder::new().prefix("nginx-").tempdir()?;
         let config = directory.path().join("nginx.conf");
         fs::write(&config, configuration(&servers(directory.path())))?;
+        let large = directory.path().join(LARGE.trim_start_matches('/'));
+        fs::create_dir_all(large.parent().unwrap_or(directory.path()))?;
+        fs::write(large, "x".repeat(LARGE_SIZE))?;
         let log = File::create(directory.path().join("log"))?;
         command
             .arg("-p")
@@ -150,13 +158,15 @@ fn upstream_servers(nova_port: u16, agent_socket: &Path) -> String {
             listen unix:{socket};
             if ($http_x_forwarded_for = '') {{ return 400; }}
             if ($http_x_neutron_router_id = '') {{ return 400; }}
-            return 200 '{answer}';
+            location = {LARGE} {{ root .; }}
+            location / {{ return 200 '{answer}'; }}
         }}
         server {{
             listen 127.0.0.1:{nova_port};
             if ($http_x_instance_id = '') {{ return 400; }}
             if ($http_x_instance_id_signature = '') {{ return 400; }}
-            return 200 '{answer}';
+            location = {LARGE} {{ root .; }}
+            location / {{ return 200 '{answer}'; }}
         }}",
         socket = agent_socket.display()
     )
