@@ -16,6 +16,7 @@ mod sender;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
+mod turns;
 mod unix_upstream;
 mod watchdog;
 
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use hyper::server::conn::http1;
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -41,11 +42,15 @@ use guest::Guest;
 use limits::{Admission, GuestConnections};
 use rate::RateLimiter;
 use sender::Sender;
+use turns::Turns;
 
 pub use unix_upstream::UnixUpstream;
 
 /// hyper cannot do with less (`MINIMUM_MAX_BUFFER_SIZE`).
 const SMALLEST_BUFFER: usize = 8192;
+
+/// Connections that are accepted before those that are open get their turn.
+const ACCEPTED_AT_ONCE: usize = 4;
 
 /// Who answers.
 #[derive(Clone)]
@@ -77,6 +82,24 @@ impl Origin {
             rate: limits.map(RateLimiter::new),
             log: Occasionally::default(),
             rate_log: Occasionally::default(),
+        }
+    }
+}
+
+/// What came from one listener, on one thread.
+#[derive(Default)]
+struct Open {
+    connections: JoinSet<()>,
+    turns: Turns,
+    accepted: usize,
+}
+
+impl Open {
+    /// A flood of connections must not keep the thread from those that it has.
+    async fn let_others_in(&mut self) {
+        self.accepted = self.accepted.wrapping_add(1);
+        if self.accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
+            yield_now().await;
         }
     }
 }
@@ -125,16 +148,17 @@ impl Proxy {
     ) {
         self.prepare(&listener, &origin);
         let faults = AcceptFaults::default();
-        let mut connections = JoinSet::new();
+        let mut open = Open::default();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        self.admit(&origin, stream, peer, &drain, &mut connections);
+                        self.admit(&origin, stream, peer, &drain, &mut open);
+                        open.let_others_in().await;
                     }
                     Err(error) => faults.survive(&origin.namespace, &error).await,
                 },
-                Some(_) = connections.join_next() => {}
+                Some(_) = open.connections.join_next() => {}
                 () = drain.cancelled() => break,
             }
         }
@@ -144,17 +168,17 @@ impl Proxy {
         loop {
             tokio::select! {
                 Ok((stream, peer)) = listener.accept() => {
-                    self.admit(&origin, stream, peer, &drain, &mut connections);
+                    self.admit(&origin, stream, peer, &drain, &mut open);
                 }
                 () = &mut handshakes_end => break,
                 else => break,
             }
         }
         while let Some((stream, peer)) = accept::queued(|cx| listener.poll_accept(cx)).await {
-            self.admit(&origin, stream, peer, &drain, &mut connections);
+            self.admit(&origin, stream, peer, &drain, &mut open);
         }
         drop(listener);
-        while connections.join_next().await.is_some() {}
+        while open.connections.join_next().await.is_some() {}
     }
 
     fn admit(
@@ -163,17 +187,19 @@ impl Proxy {
         stream: TcpStream,
         peer: SocketAddr,
         drain: &CancellationToken,
-        connections: &mut JoinSet<()>,
+        open: &mut Open,
     ) {
         let sender = Sender::of(&stream, peer);
         match GuestConnections::admit(origin, sender, self.connections_per_guest) {
             Admission::Welcome(ticket) => {
-                let guest = Guest::new(self, ticket);
-                connections.spawn(connection::serve(guest, stream, drain.clone()));
+                let turns = open.turns.of(sender.counted());
+                let guest = Guest::new(self, ticket, turns);
+                open.connections
+                    .spawn(connection::serve(guest, stream, drain.clone()));
             }
             Admission::TooMany(ticket) => {
                 self.metrics.refused.count(Refusal::Connections);
-                connections.spawn(connection::refuse(ticket, stream));
+                open.connections.spawn(connection::refuse(ticket, stream));
             }
             Admission::Flood => self.metrics.refused.count(Refusal::Flood),
         }

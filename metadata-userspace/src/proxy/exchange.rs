@@ -53,7 +53,11 @@ pub(super) async fn answer(
     let has_body = !request.body().is_end_stream();
     let answer = match refusal(guest, &request) {
         Some(response) => response.into(),
-        None => ask_upstream(guest, request).await,
+        None => {
+            // It is never closed.
+            let _turn = guest.turns.acquire().await;
+            ask_upstream(guest, request).await
+        }
     };
     if has_body {
         guest.answered_with_body();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use hyper::Response;
+use tokio::sync::Semaphore;
 
 use super::Proxy;
 use super::limits::Ticket;
@@ -19,6 +20,8 @@ pub(super) struct Guest {
     pub(super) requester: Arc<Requester>,
     pub(super) watchdog: Watchdog,
     pub(super) first_request: FirstRequest,
+    /// To be worked on, of all its connections on this thread.
+    pub(super) turns: Arc<Semaphore>,
     ticket: Ticket,
     body_unread: AtomicBool,
 }
@@ -26,7 +29,7 @@ pub(super) struct Guest {
 impl Guest {
     /// The identity is the socket's: the listener's realm, the peer's address and
     /// the MAC of its SYN.
-    pub(super) fn new(proxy: &Arc<Proxy>, ticket: Ticket) -> Arc<Self> {
+    pub(super) fn new(proxy: &Arc<Proxy>, ticket: Ticket, turns: Arc<Semaphore>) -> Arc<Self> {
         proxy.metrics.connections.inc();
         Arc::new(Self {
             proxy: Arc::clone(proxy),
@@ -37,6 +40,7 @@ impl Guest {
             }),
             watchdog: Watchdog::new(&proxy.timeouts),
             first_request: FirstRequest::default(),
+            turns,
             ticket,
             body_unread: AtomicBool::new(false),
         })

@@ -3,6 +3,7 @@
 mod bodies;
 mod framing;
 mod limits;
+mod turns;
 mod unix;
 mod unknown;
 

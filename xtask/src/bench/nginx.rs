@@ -27,7 +27,8 @@ pub(super) fn answer() -> String {
 /// Where something long is to be had: a guest that reads slowly must fill buffers.
 pub(super) const LARGE: &str = "/openstack/latest/user_data";
 
-const LARGE_SIZE: usize = 512 * 1024;
+/// Nova keeps no longer user data.
+const LARGE_SIZE: usize = 64 * 1024;
 
 /// A running nginx with two workers, as haproxy has two threads; ended on drop.
 #[derive(Debug)]
