@@ -2,13 +2,16 @@
 //! without a hypervisor and without any service manager.
 
 mod addresses;
+mod agent_list;
+mod api;
 mod cloud;
 mod down;
 mod fabric;
+mod lifecycle;
+mod ours;
 mod place;
 mod python;
 mod record;
-mod rest;
 mod running;
 mod samples;
 mod service;
@@ -49,6 +52,11 @@ enum Action {
     /// combination of Neutron's proxy and agent and ours. Whatever differs from
     /// Neutron's answers without a known reason fails.
     Test(test::Arguments),
+    /// Have Neutron's agents make and delete routers and networks, with guests that ask
+    ///
+    /// Brings the cloud up if it is not. metadatad serves beside Neutron's haproxies,
+    /// then in their place.
+    Agents(lifecycle::Arguments),
     /// End everything, and remove its namespaces
     Down {
         /// Remove the data, the configuration and the Python environment too
@@ -62,8 +70,9 @@ enum Action {
 /// # Errors
 /// When something cannot be installed, started, made or ended.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    if let Action::Samples { no_build } | Action::Test(test::Arguments { no_build, .. }) =
-        arguments.action
+    if let Action::Samples { no_build }
+    | Action::Test(test::Arguments { no_build, .. })
+    | Action::Agents(lifecycle::Arguments { no_build, .. }) = arguments.action
     {
         // As whoever calls: what is built is to be theirs.
         build::release_unless(no_build)?;
@@ -75,6 +84,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Action::Test(arguments) => {
             up::ensure(&place)?;
             test::run(&place, &build::release_unless(true)?, arguments)
+        }
+        Action::Agents(arguments) => {
+            up::ensure(&place)?;
+            lifecycle::run(&place, &build::release_unless(true)?, arguments)
         }
         Action::Up => up::run(&place),
         Action::Samples { .. } => samples::run(&place, &build::release_unless(true)?),
@@ -89,6 +102,7 @@ impl Arguments {
         arguments.extend(match &self.action {
             Action::Up => vec!["up".to_owned()],
             Action::Test(arguments) => arguments.as_root(),
+            Action::Agents(arguments) => arguments.as_root(),
             Action::Samples { .. } => vec!["samples".to_owned(), "--no-build".to_owned()],
             Action::Down { purge: false } => vec!["down".to_owned()],
             Action::Down { purge: true } => vec!["down".to_owned(), "--purge".to_owned()],

@@ -101,6 +101,9 @@ pub const OPENSTACK: &[Package] = &[
     package("openvswitch-switch", "has the schema of a host's switch"),
 ];
 
+/// For Neutron's agents under guests.
+pub const LIFECYCLE: &[Package] = &[package("udhcpc", "is the guest's DHCP client")];
+
 /// Unpacked, not installed: it is the guests' first client.
 pub const CLOUD_INIT: &str = "cloud-init";
 

@@ -27,18 +27,16 @@ pub(super) fn guest(instance: &str) -> Namespace {
 
 /// Makes the bridges that are missing.
 pub(super) fn make_switch(networks: &Networks) -> Result<()> {
-    let mut switch = Namespace::of_somebody(SWITCH);
-    if !switch.exists() {
-        switch = Namespace::create(SWITCH)?.kept();
+    if !Namespace::of_somebody(SWITCH).exists() {
+        let _ = Namespace::create(SWITCH)?.kept();
     }
-    networks
-        .networks
-        .values()
-        .try_for_each(|id| make_bridge(&switch, id))
+    let mut ids = networks.networks.values();
+    ids.try_for_each(|id| make_bridge(id))
 }
 
 /// The agents' interface driver makes those that it needs before we do.
-fn make_bridge(switch: &Namespace, network_id: &str) -> Result<()> {
+pub(super) fn make_bridge(network_id: &str) -> Result<()> {
+    let switch = Namespace::of_somebody(SWITCH);
     let bridge = bridge(network_id);
     if switch.ip(&format!("link show {bridge}")).is_err() {
         // It may come meanwhile.
@@ -71,7 +69,7 @@ fn make_guest(
     for (index, port) in instance.ports.iter().enumerate() {
         let network = planned(plan, &port.network)?;
         let bridge = bridge(networks.network(&port.network)?);
-        plug(&inside, index, port, &bridge)?;
+        plug(&inside, index, &port.id, &port.mac, &bridge)?;
         address(&inside, index, port, network)?;
     }
     if name == "web" {
@@ -81,9 +79,15 @@ fn make_guest(
     Ok(())
 }
 
-fn plug(inside: &Namespace, index: usize, port: &Port, bridge: &str) -> Result<()> {
-    let cable: String = format!("t{}", port.id).chars().take(14).collect();
-    let mac = &port.mac;
+/// Gives a namespace `eth<index>` in a network.
+pub(super) fn plug(
+    inside: &Namespace,
+    index: usize,
+    port_id: &str,
+    mac: &str,
+    bridge: &str,
+) -> Result<()> {
+    let cable: String = format!("t{port_id}").chars().take(14).collect();
     inside.ip(&format!(
         "link add eth{index} address {mac} mtu 1450 type veth peer name {cable} netns {SWITCH}"
     ))?;
@@ -136,13 +140,26 @@ pub(super) fn plug_ovn(place: &Place, networks: &Networks) -> Result<()> {
     })?;
     let switch = Namespace::of_somebody(SWITCH);
     for id in ids {
-        let cable: String = format!("tap{id}").chars().take(13).chain(['0']).collect();
+        let cable = ovn_cable(id);
         if switch.ip(&format!("link show {cable}")).is_err() {
             ip(&format!("link set {cable} netns {SWITCH}"))?;
             switch.ip(&format!("link set {cable} master {} up", bridge(id)))?;
         }
     }
     Ok(())
+}
+
+/// Puts a cable back where OVN's metadata agent left it: it removes the namespace only
+/// with the cable.
+pub(super) fn unplug_ovn(network_id: &str) -> Result<()> {
+    let cable = ovn_cable(network_id);
+    let line = format!("link set {cable} netns {}", std::process::id());
+    Namespace::of_somebody(SWITCH).ip(&line).map(drop)
+}
+
+fn ovn_cable(network_id: &str) -> String {
+    let name = format!("tap{network_id}");
+    name.chars().take(13).chain(['0']).collect()
 }
 
 /// Sends guests' requests for metadata to OVN's metadata port, as its DHCP does,
@@ -189,7 +206,7 @@ pub(super) fn remove_ovn(place: &Place, networks: &Networks) {
 pub(super) const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 99);
 
 /// A bridge's name; 15 characters at most.
-fn bridge(network_id: &str) -> String {
+pub(super) fn bridge(network_id: &str) -> String {
     format!("b{network_id}").chars().take(14).collect()
 }
 

@@ -37,7 +37,8 @@ impl Place {
                 self.root.display()
             );
         }
-        let for_root = ["conf", "done", "helpers", "log", "run", "nova"].map(|name| (name, 0o700));
+        let for_root =
+            ["bin", "conf", "done", "helpers", "log", "run", "nova"].map(|name| (name, 0o700));
         // The last is the place itself.
         let for_passing = ["neutron", ""].map(|name| (name, 0o711));
         for (name, mode) in for_root.into_iter().chain(for_passing) {

@@ -131,10 +131,12 @@ impl Service {
     }
 }
 
-/// Agents start programs by name: those of the Python environment come first.
+/// Agents start programs by name: what a test links comes first, then those of the
+/// Python environment.
 pub(super) fn path(place: &Place) -> String {
     format!(
-        "{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "{}:{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        place.text("bin"),
         place.text("venv/bin")
     )
 }

@@ -20,7 +20,7 @@ const MTU: u16 = 1442;
 /// Fills both databases, after emptying them.
 pub(super) fn fill(place: &Place) -> Result<()> {
     transact(place, ovn::SWITCH, &switch_operations())?;
-    transact(place, ovn::SOUTHBOUND, &southbound_operations(place)?)
+    transact(place, ovn::SOUTHBOUND, &southbound_operations(place)?).map(drop)
 }
 
 /// The host's: it is a chassis, and has the bridge that ports are plugged into.
@@ -171,7 +171,24 @@ fn map(pairs: &[(&str, &str)]) -> Value {
     json!(["map", pairs])
 }
 
-fn transact(place: &Place, database: &str, operations: &Value) -> Result<()> {
+/// Says on which hosts a port is: bound to this one, or about to move to it, or neither.
+pub(super) fn move_port(place: &Place, port: &str, is_here: bool, is_coming: bool) -> Result<()> {
+    let select = json!({ "op": "select", "table": "Chassis", "columns": ["_uuid"],
+                         "where": [["name", "==", CHASSIS]] });
+    let answer = transact(place, ovn::SOUTHBOUND, &json!(["OVN_Southbound", select]))?;
+    let uuid = answer
+        .first()
+        .and_then(|result| result.pointer("/rows/0/_uuid"));
+    let uuid = uuid.context("there is no chassis")?;
+    let here = |yes| json!(["set", if yes { vec![uuid] } else { Vec::new() }]);
+    let update = json!({
+        "op": "update", "table": "Port_Binding", "where": [["logical_port", "==", port]],
+        "row": { "chassis": here(is_here), "additional_chassis": here(is_coming) },
+    });
+    transact(place, ovn::SOUTHBOUND, &json!(["OVN_Southbound", update])).map(drop)
+}
+
+fn transact(place: &Place, database: &str, operations: &Value) -> Result<Vec<Value>> {
     let mut client = Command::new("ovsdb-client");
     client.args([
         "transact",
@@ -187,5 +204,5 @@ fn transact(place: &Place, database: &str, operations: &Value) -> Result<()> {
     if !errors.is_empty() {
         bail!("{database} refuses the rows: {errors:?}");
     }
-    Ok(())
+    Ok(results)
 }

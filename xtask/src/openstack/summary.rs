@@ -9,7 +9,7 @@ use super::cloud::{self, Networks};
 use super::place::Place;
 use super::record::Record;
 use super::services::{NAMES, keystone, mariadb, neutron, nova, ovn, rabbitmq};
-use super::{addresses, fabric, rest};
+use super::{addresses, agent_list, fabric};
 use crate::lab::namespace::Namespace;
 use crate::process;
 
@@ -118,7 +118,7 @@ fn print_instances(place: &Place) -> Result<()> {
 /// As `openstack network agent list` does.
 fn print_agents() -> Result<()> {
     println!("\n== Agents, as Neutron's API lists them");
-    for agent in rest::agents()? {
+    for agent in agent_list::agents()? {
         println!("   {agent}");
     }
     Ok(())

@@ -7,7 +7,6 @@ mod difference;
 mod exchange;
 mod handover;
 mod heartbeat;
-mod ours;
 mod outcome;
 mod report;
 mod request;

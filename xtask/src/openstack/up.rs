@@ -140,7 +140,8 @@ pub(super) fn start_ovn(place: &Place) -> Result<()> {
     fabric::plug_ovn(place, &networks)
 }
 
-fn report_switch(place: &Place) -> Result<()> {
+/// Ports are bound to hosts whose switch has an agent.
+pub(super) fn report_switch(place: &Place) -> Result<()> {
     let configuration = place.text(neutron::CONFIGURATION);
     python::helper(place, "report_switch", &[&configuration])
         .context("Neutron does not take an agent's report")
@@ -163,7 +164,7 @@ fn at_once(place: &Place, work: &[fn(&Place) -> Result<()>]) -> Result<()> {
 }
 
 /// The l3-agent needs a moment for its routers and their proxies.
-fn wait_answer() -> Result<()> {
+pub(super) fn wait_answer() -> Result<()> {
     let guest = fabric::guest("web");
     let what = "a guest's request is answered";
     wait::until(what, Duration::from_secs(120), || {

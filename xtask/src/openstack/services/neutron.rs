@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::super::place::Place;
 use super::super::service::{self, Ready, Service};
-use super::super::{addresses, python};
+use super::super::{addresses, ours, python};
 use super::{mariadb, wsgi};
 use crate::process;
 
@@ -78,7 +78,9 @@ fn configuration(place: &Place) -> String {
          {credentials}\
          service_token_roles_required = true\n\
          [AGENT]\n\
-         root_helper = env PATH={path} PYTHONPATH={helpers} {mark}={root}\n\
+         # So often they look whether the proxies that they started are there.\n\
+         check_child_processes_interval = 2\n\
+         root_helper = env PATH={path} PYTHONPATH={helpers} {mark}={root} METADATAD_CONFIG={ours}\n\
          [ml2]\n\
          type_drivers = vxlan\n\
          tenant_network_types = vxlan\n\
@@ -95,6 +97,7 @@ fn configuration(place: &Place) -> String {
         credentials = credentials("neutron"),
         path = service::path(place),
         helpers = place.text("helpers"),
+        ours = place.text(ours::CONFIGURATION),
         mark = service::MARK,
         root = place.root().display(),
     )

@@ -58,9 +58,9 @@ impl Combination {
     }
 }
 
-/// All of them; the reference of each scene comes first. OVN's metadata namespaces
-/// are haproxy's, and its database knows no routers' namespaces.
-pub(super) const ALL: [Combination; 8] = [
+/// All of them; the reference of each scene comes first. OVN's database knows no
+/// routers' namespaces.
+pub(super) const ALL: [Combination; 10] = [
     Combination::new(Scene::Routers, false, None),
     Combination::new(Scene::Routers, true, None),
     Combination::new(Scene::Routers, false, Some(Resolver::NeutronRpc)),
@@ -68,7 +68,9 @@ pub(super) const ALL: [Combination; 8] = [
     Combination::new(Scene::Routers, false, Some(Resolver::NeutronRest)),
     Combination::new(Scene::Routers, true, Some(Resolver::NeutronRest)),
     Combination::new(Scene::Ovn, false, None),
+    Combination::new(Scene::Ovn, true, None),
     Combination::new(Scene::Ovn, false, Some(Resolver::Ovn)),
+    Combination::new(Scene::Ovn, true, Some(Resolver::Ovn)),
 ];
 
 /// Those that hand over to Neutron's hops and back: the agent alone, and all.

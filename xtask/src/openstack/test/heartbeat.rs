@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::lab::wait;
 use crate::openstack::addresses;
-use crate::openstack::rest::{self, Agent};
+use crate::openstack::agent_list::{self, Agent};
 
 const AGENT: &str = "neutron-metadata-agent";
 const LIMIT: Duration = Duration::from_secs(40);
@@ -35,7 +35,7 @@ impl Heartbeat {
 }
 
 fn agent() -> Result<Agent> {
-    let mut agents = rest::agents()?.into_iter();
+    let mut agents = agent_list::agents()?.into_iter();
     let found = agents.find(|agent| agent.binary == AGENT && agent.host == addresses::HOST);
     found.with_context(|| format!("Neutron knows no {AGENT}"))
 }

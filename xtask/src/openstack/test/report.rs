@@ -12,8 +12,8 @@ use super::comparison::Verdict;
 use super::handover::Handover;
 use super::outcome::Outcome;
 use super::request::Request;
+use crate::openstack::agent_list::Agent;
 use crate::openstack::place::Place;
-use crate::openstack::rest::Agent;
 
 /// One combination, tried.
 pub(super) struct Run {

@@ -1,17 +1,16 @@
 //! Sets the scene for a combination: which agent runs, which way guests go.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use super::combination::{Combination, Resolver, Scene};
 use super::heartbeat::Heartbeat;
-use super::ours::Ours;
+use crate::openstack::agent_list::Agent;
+use crate::openstack::cloud::Networks;
+use crate::openstack::ours::{self, Hops, Ours};
 use crate::openstack::place::Place;
 use crate::openstack::record::Record;
-use crate::openstack::rest::Agent;
 use crate::openstack::services::{neutron, ovn};
 use crate::openstack::{fabric, stopping};
 
@@ -43,7 +42,10 @@ impl<'a> Stage<'a> {
             _ => None,
         };
         if !combination.is_reference() {
-            self.ours = Some(Ours::start(self.place, &self.binary, combination)?);
+            let hops = hops(self.place, combination)?;
+            let mut ours = Ours::start(self.place, &self.binary, &hops)?;
+            ours.wait_serving(&hops.namespaces)?;
+            self.ours = Some(ours);
         }
         if let Some(heartbeat) = heartbeat {
             self.agent = Some(heartbeat.wait_for_next()?);
@@ -61,7 +63,7 @@ impl<'a> Stage<'a> {
         if combination.our_agent.is_none() {
             service.ensure(place)?;
             return match combination.our_proxy {
-                true => admit_worker(place),
+                true => ours::admit_worker(&agent_socket(place, combination.scene)),
                 false => Ok(()),
             };
         }
@@ -72,11 +74,29 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// What `metadata_proxy_socket_mode = all` would do, which Neutron's agent reads and
-/// does not apply since 2025.1: let another user's proxy connect.
-fn admit_worker(place: &Place) -> Result<()> {
-    let socket = neutron::agent_socket(place);
-    Ok(fs::set_permissions(socket, Permissions::from_mode(0o666))?)
+/// What metadatad does in a combination.
+fn hops(place: &Place, combination: Combination) -> Result<Hops> {
+    let networks = Networks::load(place)?;
+    let (ids, prefix) = match combination.scene {
+        Scene::Routers => (&networks.routers, "qrouter"),
+        Scene::Ovn => (&networks.networks, "ovnmeta"),
+    };
+    let served = ids.values().filter(|_| combination.our_proxy);
+    let their_agent = agent_socket(place, combination.scene);
+    Ok(Hops {
+        namespaces: served.map(|id| format!("{prefix}-{id}")).collect(),
+        upstream: combination.our_agent.is_none().then_some(their_agent),
+        resolver: combination.our_agent.map(Resolver::name),
+        in_ovn: combination.scene == Scene::Ovn,
+        ..Hops::default()
+    })
+}
+
+fn agent_socket(place: &Place, scene: Scene) -> PathBuf {
+    match scene {
+        Scene::Routers => neutron::agent_socket(place),
+        Scene::Ovn => ovn::agent_socket(place),
+    }
 }
 
 impl Drop for Stage<'_> {
