@@ -13,6 +13,7 @@ use nix::unistd::{Pid, getpid};
 
 use super::report::{Record, Step};
 use super::trial;
+use crate::lab::wait;
 use crate::process;
 
 /// The subcommand by which the kernel starts it.
@@ -20,6 +21,9 @@ pub(super) const COMMAND: &str = "kernels-inside";
 
 /// The second serial port; the first is the console.
 const REPORT: &str = "/dev/ttyS1";
+
+/// An emulated processor is some ten times slower, and the machine may be busy.
+const PATIENCE: u32 = 10;
 
 /// Type and place of what is mounted, in this order.
 const MOUNTS: &[(&str, &str)] = &[
@@ -39,6 +43,7 @@ pub fn run() -> Result<()> {
     if getpid() != Pid::from_raw(1) {
         bail!("this is for the kernels that `cargo xtask kernels` boots");
     }
+    wait::be_patient(PATIENCE);
     let outcome = prepare().and_then(|()| Reporter::open());
     match outcome {
         Ok(mut reporter) => trial::run(&mut reporter),

@@ -12,8 +12,8 @@ use super::report::Report;
 use super::{initramfs, inside};
 use crate::process;
 
-/// A boot takes seconds; on a busy machine it may take a minute.
-const LIMIT: Duration = Duration::from_secs(240);
+/// All of it takes half a minute; on a busy machine it may take some.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// So many lines of the console say what happened.
 const TAIL: usize = 80;
