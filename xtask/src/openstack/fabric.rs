@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use super::cloud::{self, Instance, Networks, PlannedNetwork, Port};
 use super::place::Place;
 use super::services::{neutron, ovn};
+use super::stopping;
 use crate::lab::namespace::{self, Namespace};
 use crate::lab::router::VIP as METADATA;
 use crate::lab::wait;
@@ -193,13 +194,17 @@ fn ip(line: &str) -> Result<String> {
     process::read(Command::new("ip").args(line.split(' ')))
 }
 
-/// Removes what OVN's metadata agent made in earlier runs.
-pub(super) fn remove_ovn(place: &Place, networks: &Networks) {
+/// Removes what OVN's metadata agent made in earlier runs. Its proxies first: a
+/// namespace lives on, without its name, as long as a process in it does, and would go
+/// on answering.
+pub(super) fn remove_ovn(place: &Place, networks: &Networks) -> Result<()> {
+    stopping::end_marked(place, |line| line.contains("/ovn-metadata-proxy/"))?;
     for id in networks.networks.values() {
         namespace::remove(&format!("ovnmeta-{id}"));
         // A file that is not there needs no removal.
         let _ = fs::remove_file(ovn::proxy_pid_file(place, id));
     }
+    Ok(())
 }
 
 /// An address of the first network that no port has.
@@ -217,7 +222,7 @@ pub(super) fn remove(place: &Place) -> Result<()> {
     let agents = fs::read_to_string(place.path(neutron::STATE).join("namespaces"));
     names.extend(agents.unwrap_or_default().lines().map(str::to_owned));
     if let Ok(networks) = Networks::load(place) {
-        remove_ovn(place, &networks);
+        remove_ovn(place, &networks)?;
     }
     if let Ok(instances) = cloud::instances(place) {
         names.extend(instances.keys().map(|name| guest(name).name().to_owned()));

@@ -42,16 +42,31 @@ pub(super) fn stop(place: &Place, name: &str, record: &Record) -> Result<()> {
 /// Ends every process that has the cloud's mark: children that outlived a
 /// service, and those that Neutron's agents left on purpose, its haproxies.
 pub(super) fn sweep(place: &Place) -> Result<()> {
+    end_marked(place, |_| true)
+}
+
+/// Ends those of them whose command line is wanted.
+pub(super) fn end_marked(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Result<()> {
+    let wanted = || {
+        let mut pids = marked(place);
+        pids.retain(|pid| is_wanted(&command_line(*pid)));
+        pids
+    };
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-        for pid in marked(place) {
+        for pid in wanted() {
             send(pid, signal)?;
         }
-        let none = || Ok(marked(place).is_empty());
+        let none = || Ok(wanted().is_empty());
         if wait::until("the cloud's processes end", KILLED, none).is_ok() {
             return Ok(());
         }
     }
-    anyhow::bail!("these processes do not end: {:?}", marked(place))
+    anyhow::bail!("these processes do not end: {:?}", wanted())
+}
+
+fn command_line(pid: u32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).into_owned()
 }
 
 /// The processes of this cloud.

@@ -133,7 +133,7 @@ pub(super) fn start_ovn(place: &Place) -> Result<()> {
     let networks = Networks::load(place)?;
     let runs = Record::load(place, ovn::METADATA_AGENT).is_some_and(|record| record.is_alive());
     if !runs {
-        fabric::remove_ovn(place, &networks);
+        fabric::remove_ovn(place, &networks)?;
     }
     ovn::configure(place)?;
     ovn::metadata_agent(place).ensure(place)?;

@@ -129,11 +129,11 @@ pub(super) const FORWARDED_FOR: &[Difference] = &[Difference {
 }];
 
 pub(super) const OVN_NETWORK: &[Difference] = &[Difference {
-    hop: Hop::Agent,
+    hop: Hop::Either,
     theirs: status::<404>,
     ours: status::<200>,
     because: "OVN's haproxy adds X-OVN-Network-ID to a guest's own, and neutron's agent joins \
-              them to an unknown one; ours takes haproxy's",
+              them to an unknown one; our proxy drops the guest's, our agent takes haproxy's",
 }];
 
 pub(super) const LOST_BODY: &[Difference] = &[Difference {
