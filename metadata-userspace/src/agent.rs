@@ -21,6 +21,7 @@ use crate::metrics::{AgentMetrics, Outcome};
 use crate::nova::Nova;
 use crate::reply;
 use crate::resolver::{Resolution, Resolver};
+use crate::turn::Queue;
 
 /// Answers requests, whoever brought them.
 pub struct Agent {
@@ -30,6 +31,8 @@ pub struct Agent {
     mac_check: MacCheck,
     /// Guests cause these lines, so they are rationed.
     log: Occasionally,
+    /// Of those whom other proxies bring.
+    others: Queue,
     /// Apart, so that no flood of other lines hides these.
     pretender_log: Occasionally,
 }
@@ -66,18 +69,26 @@ impl Agent {
             metrics,
             mac_check,
             log: Occasionally::default(),
+            others: Queue::unlimited(),
             pretender_log: Occasionally::default(),
         }
     }
 
     /// Exactly one port with the requester's address: Nova's answer. None or
-    /// several: 404. Another port's MAC: 403. Whatever fails for a while: 503.
-    pub async fn answer(&self, requester: &Requester, request: Request<Body>) -> Answer {
+    /// several: 404. Another port's MAC: 403. Whatever fails for a while: 503. In
+    /// `queue` the requests of the same guest wait.
+    pub async fn answer(
+        &self,
+        requester: &Requester,
+        request: Request<Body>,
+        queue: &Queue,
+    ) -> Answer {
         let instance = match self.who(requester).await {
             Ok(instance) => instance,
             Err(refusal) => return *refusal,
         };
-        let response = match self.nova.forward(&instance, requester, request).await {
+        let forwarded = self.nova.forward(&instance, requester, request, queue);
+        let response = match forwarded.await {
             Ok(response) => response,
             Err(error) => {
                 self.warn(

@@ -35,5 +35,6 @@ pub mod status;
 pub mod supervisor;
 #[cfg(test)]
 mod testing;
+pub mod turn;
 pub mod upstream;
 pub mod worker;

@@ -23,6 +23,7 @@ mod tests;
 mod whole;
 mod within;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::{Request, Response};
@@ -32,6 +33,7 @@ use crate::config::NovaConfig;
 use crate::dependencies::Dependency;
 use crate::identity::{Instance, Requester};
 use crate::metrics::NovaMetrics;
+use crate::turn::Queue;
 use crate::upstream::{TlsError, TlsFiles};
 
 pub use connect::read_tls;
@@ -41,6 +43,7 @@ use answers::Answers;
 use exchange::Exchange;
 use question::Question;
 use request::Asked;
+use within::within;
 
 /// A client of one nova-api-metadata. Clones share connections.
 #[derive(Clone)]
@@ -70,18 +73,24 @@ impl Nova {
     /// target and the body count: none of its headers reaches Nova.
     ///
     /// The answer may have any status; it comes within the deadline, the rest of
-    /// a long body while it is read. One that says `Age` was not given now.
+    /// a long body while it is read. One that says `Age` was not given now. In `queue`
+    /// the requests of the same guest wait for their turn.
     pub async fn forward(
         &self,
         instance: &Instance,
         requester: &Requester,
         request: Request<Body>,
+        queue: &Queue,
     ) -> Result<Response<Body>, Arc<NovaError>> {
         let (guest, body) = request.into_parts();
         let target = path::target(&guest.uri).map_err(|error| Arc::new(error.into()))?;
         let method = &guest.method;
+        let deadline = self.exchange.deadline;
+        let Some(mut turn) = within(deadline, pin!(queue.turn())).await else {
+            return Err(Arc::new(NovaError::Queued(deadline)));
+        };
         if let Some(question) = Question::of(instance, requester, method, &target, &body) {
-            return self.answers.to(Arc::new(question)).await;
+            return self.answers.to(Arc::new(question), &mut turn).await;
         }
         let asked = Asked {
             instance,
@@ -89,7 +98,7 @@ impl Nova {
             method,
             target: &target,
         };
-        let answer = self.exchange.ask(asked, body, self.exchange.deadline).await;
+        let answer = self.exchange.ask(asked, body, deadline).await;
         let answer = answer.map_err(Arc::new)?;
         let health = &self.exchange.health;
         health.answered(target.path(), answer.status());

@@ -192,8 +192,8 @@ impl Proxy {
         let sender = Sender::of(&stream, peer);
         match GuestConnections::admit(origin, sender, self.connections_per_guest) {
             Admission::Welcome(ticket) => {
-                let turns = open.turns.of(sender.counted());
-                let guest = Guest::new(self, ticket, turns);
+                let queue = open.turns.of(sender.counted());
+                let guest = Guest::new(self, ticket, queue);
                 open.connections
                     .spawn(connection::serve(guest, stream, drain.clone()));
             }

@@ -17,6 +17,9 @@ pub(super) fn answer(error: &NovaError) -> Response<Body> {
         NovaError::Deadline(_) => {
             reply::unavailable("The metadata service did not answer in time.")
         }
+        NovaError::Queued(_) => {
+            reply::unavailable("Earlier requests of this guest are still not answered.")
+        }
         NovaError::Malformed(_) | NovaError::Redirect { .. } => {
             reply::unavailable("The metadata service gave an answer that cannot be passed on.")
         }

@@ -113,7 +113,7 @@ async fn exchange(
     let request = request.map(|body| bounded(body, LIMITS));
     let Answer {
         response, instance, ..
-    } = agent.answer(&requester, request).await;
+    } = agent.answer(&requester, request, &agent.others).await;
     agent.metrics.socket_requests.count(response.status());
     record.answered(response.status(), instance);
     Ok(response.map(|body| Recorded::new(body, record, ())))

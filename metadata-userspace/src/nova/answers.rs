@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::NovaError;
 use super::documents::{Document, Documents, Lifetimes};
 use super::exchange::Exchange;
-use super::fetches::{Brought, Duty, Fetches, Turn};
+use super::fetches::{Brought, Duty, Fetch, Fetches};
 use super::question::Question;
 use super::request::Asked;
 use super::whole::{self, Read};
@@ -20,6 +20,7 @@ use crate::body::{self, Body};
 use crate::config::NovaConfig;
 use crate::logging::{self, occasionally::Occasionally};
 use crate::metrics::NovaMetrics;
+use crate::turn::{Queue, Turn};
 
 /// How long the guest waits on whose behalf a hanging Nova is asked again.
 const PROBE: Duration = Duration::from_secs(1);
@@ -49,8 +50,9 @@ impl Answers {
         }
     }
 
-    /// Within the deadline.
-    pub(super) async fn to(self: &Arc<Self>, question: Arc<Question>) -> Outcome {
+    /// Within the deadline. `turn` is lent to others of the same guest while another
+    /// request fetches the same.
+    pub(super) async fn to(self: &Arc<Self>, question: Arc<Question>, turn: &mut Turn) -> Outcome {
         if let Some(document) = self.documents.fresh(&question, Instant::now()) {
             self.metrics.cached.inc();
             return Ok(document.response(Instant::now()));
@@ -63,7 +65,7 @@ impl Answers {
                 None => self.stale(&question, &document, "it hangs"),
             });
         }
-        let outcome = self.fetched(&question).await;
+        let outcome = self.fetched(&question, turn).await;
         let Some(reason) = failure(&outcome) else {
             return outcome;
         };
@@ -79,7 +81,8 @@ impl Answers {
         let probe = self.exchange.hang.probe()?;
         let (answers, question) = (Arc::clone(self), Arc::clone(question));
         let asking = tokio::spawn(async move {
-            let outcome = answers.fetched(&question).await;
+            let mut turn = Queue::unlimited().turn().await;
+            let outcome = answers.fetched(&question, &mut turn).await;
             drop(probe);
             outcome
         });
@@ -91,13 +94,13 @@ impl Answers {
     }
 
     /// What Nova says, whoever asked it.
-    async fn fetched(&self, question: &Arc<Question>) -> Outcome {
+    async fn fetched(&self, question: &Arc<Question>, turn: &mut Turn) -> Outcome {
         let (started, deadline) = (Instant::now(), self.exchange.deadline);
         loop {
             let left = deadline.saturating_sub(started.elapsed());
             let brought = match self.fetches.join(question) {
-                Turn::Own(duty) => return self.fetch(question, duty, left).await,
-                Turn::Others(brought) => within(left, pin!(brought)).await,
+                Fetch::Own(duty) => return self.fetch(question, duty, left).await,
+                Fetch::Others(brought) => turn.lend(within(left, pin!(brought))).await,
             };
             match brought {
                 Some(Ok(Brought::Answer(answer))) => {
@@ -106,10 +109,11 @@ impl Answers {
                 }
                 Some(Ok(Brought::Failure(error))) => return Err(error),
                 Some(Ok(Brought::TooMuch)) => {
+                    turn.resume().await;
                     return self.ask(question, left).await.map_err(Arc::new);
                 }
                 // The guest hung up for whom it was fetched.
-                Some(Err(_)) if started.elapsed() < deadline => {}
+                Some(Err(_)) if started.elapsed() < deadline => turn.resume().await,
                 Some(Err(_)) | None => return Err(Arc::new(NovaError::Deadline(deadline))),
             }
         }

@@ -16,6 +16,8 @@ pub enum NovaError {
     Connect(#[from] ConnectError),
     #[error("no answer within {0:?}")]
     Deadline(Duration),
+    #[error("earlier requests of the same guest were not answered within {0:?}")]
+    Queued(Duration),
     #[error("the connection ended before the answer")]
     Lost(#[source] hyper::Error),
     #[error("the answer broke off")]

@@ -24,23 +24,23 @@ pub(super) struct Fetches {
     under_way: Mutex<HashMap<Arc<Question>, Vec<oneshot::Sender<Brought>>>>,
 }
 
-/// Whose turn it is to fetch.
-pub(super) enum Turn {
+/// Whose it is to fetch.
+pub(super) enum Fetch {
     Own(Duty),
     /// Another's. When it goes away without a word, the receiver hears that.
     Others(oneshot::Receiver<Brought>),
 }
 
 impl Fetches {
-    pub(super) fn join(self: &Arc<Self>, question: &Arc<Question>) -> Turn {
+    pub(super) fn join(self: &Arc<Self>, question: &Arc<Question>) -> Fetch {
         let mut under_way = self.lock();
         if let Some(waiting) = under_way.get_mut(question) {
             let (sender, receiver) = oneshot::channel();
             waiting.push(sender);
-            return Turn::Others(receiver);
+            return Fetch::Others(receiver);
         }
         under_way.insert(Arc::clone(question), Vec::new());
-        Turn::Own(Duty {
+        Fetch::Own(Duty {
             fetches: Arc::clone(self),
             question: Some(Arc::clone(question)),
         })

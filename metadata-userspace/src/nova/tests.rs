@@ -19,9 +19,10 @@ use super::{Nova, NovaError, read_tls};
 use crate::body::{self, Body};
 use crate::config::NovaConfig;
 use crate::dependencies::Dependencies;
-use crate::identity::Instance;
+use crate::identity::{Instance, Requester};
 use crate::metrics::{Metrics, NovaMetrics};
 use crate::testing::{Scripted, instance, nova, nova_config, ok, read_message, requester};
+use crate::turn::Queue;
 use crate::upstream::TlsFiles;
 
 fn request(method: Method, body: Body) -> Request<Body> {
@@ -61,9 +62,20 @@ impl Client {
         Self::new(&nova_config(address))
     }
 
+    async fn forward(
+        &self,
+        instance: &Instance,
+        requester: &Requester,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Arc<NovaError>> {
+        let queue = Queue::unlimited();
+        let nova = &self.nova;
+        nova.forward(instance, requester, request, &queue).await
+    }
+
     async fn send(&self, method: Method, body: Body) -> Result<Response<Body>, NovaError> {
-        self.nova
-            .forward(&instance(), &requester(), request(method, body))
+        let request = request(method, body);
+        self.forward(&instance(), &requester(), request)
             .await
             .map_err(|error| Arc::into_inner(error).unwrap())
     }
@@ -251,7 +263,7 @@ async fn an_id_that_is_no_header_value_is_an_error() {
             ..instance()
         };
         let request = request(Method::GET, body::empty());
-        let answer = client.nova.forward(&evil, &requester(), request).await;
+        let answer = client.forward(&evil, &requester(), request).await;
         let error = answer.unwrap_err();
         assert!(matches!(*error, NovaError::Identity(_)), "{id:?}");
     }

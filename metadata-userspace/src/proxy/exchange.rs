@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::time::timeout;
 
 use super::guest::Guest;
 use super::watchdog::Phase;
@@ -53,11 +54,7 @@ pub(super) async fn answer(
     let has_body = !request.body().is_end_stream();
     let answer = match refusal(guest, &request) {
         Some(response) => response.into(),
-        None => {
-            // It is never closed.
-            let _turn = guest.turns.acquire().await;
-            ask_upstream(guest, request).await
-        }
+        None => ask_upstream(guest, request).await,
     };
     if has_body {
         guest.answered_with_body();
@@ -120,11 +117,16 @@ async fn ask_upstream(guest: &Guest, request: Request<Incoming>) -> Answer {
         Upstream::Agent(agent) => {
             // Our agent needs none of them, so none can mislead it.
             request.headers_mut().clear();
-            agent.answer(&guest.requester, request).await
+            agent.answer(&guest.requester, request, &guest.queue).await
         }
         Upstream::Unix(agent) => {
             headers::replace_identity(request.headers_mut(), &guest.requester);
-            agent.ask(request, guest.proxy.timeouts.server).await.into()
+            let limit = guest.proxy.timeouts.server;
+            let Ok(_turn) = timeout(limit, guest.queue.turn()).await else {
+                let text = "Earlier requests of this guest are still not answered.";
+                return reply::unavailable(text).into();
+            };
+            agent.ask(request, limit).await.into()
         }
     }
 }

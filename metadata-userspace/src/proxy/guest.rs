@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use hyper::Response;
-use tokio::sync::Semaphore;
 
 use super::Proxy;
 use super::limits::Ticket;
@@ -13,6 +12,7 @@ use crate::body::Body;
 use crate::first_request::FirstRequest;
 use crate::identity::Requester;
 use crate::metrics::Refusal;
+use crate::turn::Queue;
 
 /// Everything that the requests of a connection share.
 pub(super) struct Guest {
@@ -20,8 +20,8 @@ pub(super) struct Guest {
     pub(super) requester: Arc<Requester>,
     pub(super) watchdog: Watchdog,
     pub(super) first_request: FirstRequest,
-    /// To be worked on, of all its connections on this thread.
-    pub(super) turns: Arc<Semaphore>,
+    /// Of all its connections on this thread.
+    pub(super) queue: Arc<Queue>,
     ticket: Ticket,
     body_unread: AtomicBool,
 }
@@ -29,7 +29,7 @@ pub(super) struct Guest {
 impl Guest {
     /// The identity is the socket's: the listener's realm, the peer's address and
     /// the MAC of its SYN.
-    pub(super) fn new(proxy: &Arc<Proxy>, ticket: Ticket, turns: Arc<Semaphore>) -> Arc<Self> {
+    pub(super) fn new(proxy: &Arc<Proxy>, ticket: Ticket, queue: Arc<Queue>) -> Arc<Self> {
         proxy.metrics.connections.inc();
         Arc::new(Self {
             proxy: Arc::clone(proxy),
@@ -40,7 +40,7 @@ impl Guest {
             }),
             watchdog: Watchdog::new(&proxy.timeouts),
             first_request: FirstRequest::default(),
-            turns,
+            queue,
             ticket,
             body_unread: AtomicBool::new(false),
         })

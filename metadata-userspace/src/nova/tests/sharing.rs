@@ -13,10 +13,16 @@ const LIMIT: Duration = Duration::from_secs(5);
 type Heard = JoinHandle<Result<String, String>>;
 
 fn ask(client: &Client, who: Instance, path: &str) -> Heard {
+    ask_in(&Arc::new(Queue::unlimited()), client, who, path)
+}
+
+/// In the queue of a guest.
+fn ask_in(queue: &Arc<Queue>, client: &Client, who: Instance, path: &str) -> Heard {
+    let queue = Arc::clone(queue);
     let (nova, mut request) = (client.nova.clone(), request(Method::GET, body::empty()));
     *request.uri_mut() = path.parse().unwrap();
     tokio::spawn(async move {
-        match nova.forward(&who, &requester(), request).await {
+        match nova.forward(&who, &requester(), request, &queue).await {
             Ok(answer) => Ok(text(answer).await),
             Err(error) => Err(error.to_string()),
         }
@@ -49,6 +55,40 @@ async fn many_guests_requests_are_one_to_nova() {
     // Shared, not cached.
     assert_eq!(client.get().await.unwrap(), "hello");
     assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_guests_requests_share_a_fetch_however_few_turns_it_has() {
+    let server = Gated::start("hello").await;
+    let client = Client::of(server.address);
+    let queue = Arc::new(Queue::new(2));
+    let ask = |path| ask_in(&queue, &client, instance(), path);
+    let first: Vec<_> = (0..64).map(|_| ask("/openstack")).collect();
+    settle().await;
+    let others = ["/1", "/2"].map(ask);
+    settle().await;
+    assert_eq!(server.requests(), 2, "a fetch each for two turns");
+    server.permit(1);
+    for guest in first {
+        assert_eq!(heard(guest).await.unwrap(), "hello");
+    }
+    server.open();
+    for guest in others {
+        assert_eq!(heard(guest).await.unwrap(), "hello");
+    }
+    assert_eq!((server.requests(), client.metrics.shared.get()), (3, 63));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_too_long_for_a_turn_hears_so() {
+    let server = Gated::start("hello").await;
+    let client = Client::of(server.address);
+    let queue = Arc::new(Queue::new(1));
+    let _turn = queue.turn().await;
+    let refused = ask_in(&queue, &client, instance(), "/openstack").await;
+    let error = refused.unwrap().unwrap_err();
+    assert!(error.contains("earlier requests"), "{error}");
+    assert_eq!(server.requests(), 0);
 }
 
 #[tokio::test]

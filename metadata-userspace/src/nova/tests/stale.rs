@@ -97,7 +97,7 @@ async fn a_nova_that_is_gone_and_back_needs_nobodys_help() {
     let other = request(Method::GET, body::empty());
     let mut stranger = requester();
     stranger.address = "10.0.0.6".parse().unwrap();
-    let answer = client.nova.forward(&instance(), &stranger, other).await;
+    let answer = client.forward(&instance(), &stranger, other).await;
     assert!(matches!(*answer.unwrap_err(), NovaError::Connect(_)));
     let listener = TcpListener::bind(address).await.unwrap();
     tokio::join!(assert_fresh(&client), serve_once(listener));
@@ -220,10 +220,7 @@ async fn the_password_is_never_kept() {
     let ask = async || {
         let mut request = request(Method::GET, body::empty());
         *request.uri_mut() = "/openstack/latest/password/".parse().unwrap();
-        client
-            .nova
-            .forward(&instance(), &requester(), request)
-            .await
+        client.forward(&instance(), &requester(), request).await
     };
     for requests in 1..4 {
         ask().await.unwrap();
