@@ -2,6 +2,7 @@
 //! each a test that dismisses what cannot concern it.
 
 mod concerns;
+mod guard;
 mod neighbour;
 mod restore;
 mod steer;
@@ -13,8 +14,9 @@ use crate::packet::{Frame, Ipv4, Ipv6, Network, Tcp, Transport, network};
 use crate::{METADATA_ADDRESS, METADATA_ADDRESS_V6, Verdict};
 
 pub use concerns::{may_come_from_metadata, may_go_to_metadata};
+pub use guard::guard;
 pub use restore::restore;
-pub use steer::{Connection, Sockets, steer};
+pub use steer::{Budgets, Connection, Sockets, steer};
 
 const TCP_CHECKSUM: usize = 16;
 const METADATA_V4: Address = Address::mapped(METADATA_ADDRESS.octets());

@@ -49,11 +49,17 @@ impl Address {
         }
     }
 
+    /// As they stand in the packet.
     #[inline(always)]
-    pub fn ipv6(self) -> Ipv6Addr {
+    pub const fn bytes(self) -> [u8; 16] {
         let [a, b, c, d, e, f, g, h] = self.high.to_ne_bytes();
         let [i, j, k, l, m, n, o, p] = self.low.to_ne_bytes();
-        Ipv6Addr::from([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
+    #[inline(always)]
+    pub const fn ipv6(self) -> Ipv6Addr {
+        Ipv6Addr::from_octets(self.bytes())
     }
 
     /// The last four bytes: all of a mapped IPv4 address.

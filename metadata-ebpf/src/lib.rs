@@ -5,6 +5,7 @@
 mod counter;
 pub mod decision;
 pub mod flow;
+pub mod guard;
 pub mod packet;
 mod verdict;
 
@@ -39,6 +40,13 @@ pub mod name {
     pub const STEER: &str = "metadata_steer";
     /// TC program at egress.
     pub const RESTORE: &str = "metadata_restore";
+    /// XDP program.
+    pub const GUARD: &str = "metadata_guard";
+    /// LRU hash from [`Guest`](crate::guard::Guest) to
+    /// [`Budget`](crate::guard::Budget).
+    pub const GUESTS: &str = "guests";
+    /// Array of one [`Limits`](crate::guard::Limits).
+    pub const LIMITS: &str = "limits";
     /// Per-CPU array of [`VerdictCounter`](crate::VerdictCounter), indexed by
     /// [`Verdict`](crate::Verdict).
     pub const VERDICTS: &str = "verdicts";

@@ -9,6 +9,8 @@ pub use ipv4::Ipv4;
 pub use ipv6::Ipv6;
 pub use transport::{Tcp, Transport};
 
+/// Where an Ethernet header names its sender.
+pub(crate) const ETHERNET_SOURCE: usize = 6;
 /// Where an Ethernet header without tags says what follows it.
 pub(crate) const ETHERTYPE_OFFSET: usize = 12;
 pub(crate) const ETHERNET_SIZE: usize = ETHERTYPE_OFFSET + 2;

@@ -1,15 +1,15 @@
-//! The socket buffer: reading it, changing it, speaking of it.
+//! The socket buffer: reading and changing it.
 
 use core::ffi::c_void;
-use core::mem::{self, MaybeUninit};
+use core::mem::MaybeUninit;
 use core::ptr;
 
 use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use aya_ebpf::programs::TcContext;
-use aya_log_ebpf::info;
-use metadata_ebpf::decision::{Decision, Rewrite};
-use metadata_ebpf::flow::Family;
+use metadata_ebpf::decision::Rewrite;
 use metadata_ebpf::packet::Frame;
+
+use crate::linear::Linear;
 
 /// `BPF_F_HDR_FIELD` bits of `bpf_l4_csum_replace`: the changed field is two
 /// bytes wide. Without `BPF_F_PSEUDO_HDR`, the helper leaves the checksum of a
@@ -22,36 +22,9 @@ pub(crate) struct Skb {
     ctx: TcContext,
 }
 
-/// The bytes of a frame that can be read without a helper.
-pub(crate) struct Linear {
-    start: usize,
-    end: usize,
-}
-
 /// Words on the stack, so that what is read is taken apart by words too.
 #[repr(align(8))]
 struct Aligned<T>(T);
-
-impl Frame for Linear {
-    #[inline(always)]
-    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let at = self.start + offset;
-        if at + N > self.end {
-            return None;
-        }
-        // SAFETY: the N bytes lie between the packet's start and its end; the
-        // verifier proves it again. An IP header stands at a multiple of four
-        // bytes on machines that mind (NET_IP_ALIGN), so a read of all bytes
-        // at once, at an offset that suits, is aligned.
-        Some(unsafe {
-            match N {
-                2 => mem::transmute_copy(&ptr::read(at as *const u16)),
-                4 => mem::transmute_copy(&ptr::read(at as *const u32)),
-                _ => ptr::read_unaligned(at as *const [u8; N]),
-            }
-        })
-    }
-}
 
 impl Frame for Skb {
     #[inline(always)]
@@ -85,10 +58,19 @@ impl Skb {
     /// Void after any change to the frame.
     #[inline(always)]
     pub(crate) fn linear(&self) -> Linear {
-        Linear {
-            start: self.ctx.data(),
-            end: self.ctx.data_end(),
-        }
+        Linear::new(self.ctx.data(), self.ctx.data_end())
+    }
+
+    /// Where it came in, or goes out.
+    #[inline(always)]
+    pub(crate) fn interface(&self) -> u32 {
+        // SAFETY: the context is valid while the program runs.
+        unsafe { (*self.ctx.skb.skb).ifindex }
+    }
+
+    #[inline(always)]
+    pub(crate) fn context(&self) -> &TcContext {
+        &self.ctx
     }
 
     /// Exchanges two bytes and adjusts the checksum. After an error the frame
@@ -114,41 +96,6 @@ impl Skb {
             let mark = &raw mut (*self.ctx.skb.skb).mark;
             let others = ptr::read_volatile(mark) & !mask;
             ptr::write_volatile(mark, others | (bits & mask));
-        }
-    }
-
-    /// One log line for a verdict about metadata. The log level is a constant
-    /// to the verifier, which removes all of this while the log is off.
-    #[inline(always)]
-    pub(crate) fn report(&self, decision: &Decision) {
-        if !decision.verdict.is_noteworthy() {
-            return;
-        }
-        // SAFETY: the context is valid while the program runs.
-        let interface = unsafe { (*self.ctx.skb.skb).ifindex };
-        let name = decision.verdict.name();
-        let flow = decision.flow;
-        match flow.family {
-            Family::Ipv4 => info!(
-                &self.ctx,
-                "{} {:i}:{} -> {:i}:{} on interface {}",
-                name,
-                flow.source.ipv4(),
-                flow.source_port,
-                flow.destination.ipv4(),
-                flow.destination_port,
-                interface,
-            ),
-            Family::Ipv6 => info!(
-                &self.ctx,
-                "{} [{:i}]:{} -> [{:i}]:{} on interface {}",
-                name,
-                flow.source.ipv6(),
-                flow.source_port,
-                flow.destination.ipv6(),
-                flow.destination_port,
-                interface,
-            ),
         }
     }
 }

@@ -36,12 +36,17 @@ impl Sockets for ProxySockets {
     /// Asks with a source port that no connection has: else one in TIME_WAIT
     /// would stand for a listener that is gone.
     #[inline(always)]
-    fn accept(&self, flow: &Flow) -> bool {
+    fn listener(&self, flow: &Flow) -> Option<u32> {
         let (mut tuple, size) = tuple(flow, 0, self.proxy_port);
         let tuple: *mut bpf_sock_tuple = tuple.as_mut_ptr().cast();
         // SAFETY: the context and the first `size` bytes of the tuple are valid.
         let socket = unsafe { bpf_sk_lookup_tcp(self.ctx, tuple, size, CURRENT_NETNS, 0) };
-        Found::new(socket).is_some_and(|socket| socket.is_bound_to_destination(flow))
+        let socket = Found::new(socket)?;
+        if socket.is_bound_to_destination(flow) {
+            Some(socket.number())
+        } else {
+            None
+        }
     }
 
     #[inline(always)]
@@ -103,6 +108,14 @@ impl Found {
                 e == a && f == b && g == c && h == d
             }
         }
+    }
+
+    /// What metadatad wrote on it, as its priority: the number of its namespace, which
+    /// a program cannot ask for.
+    #[inline(always)]
+    fn number(&self) -> u32 {
+        // SAFETY: the socket is held until it is dropped.
+        unsafe { ptr::read_volatile(&raw const (*self.0).priority) }
     }
 
     #[inline(always)]

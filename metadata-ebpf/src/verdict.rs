@@ -46,11 +46,21 @@ pub enum Verdict {
     /// Egress: the kernel could not make the headers writable; dropped, the
     /// proxy's TCP or the kernel's neighbour discovery sends again.
     RestoreFailed = 14,
+    /// Ingress: the guest has opened too many connections lately; dropped, its TCP
+    /// asks again after a second.
+    SurplusDropped = 15,
+    /// XDP: passed on, to the metadata address.
+    GuardPassed = 16,
+    /// XDP: as [`Self::SurplusDropped`], before there was a socket buffer.
+    SurplusDroppedEarly = 17,
+    /// XDP: to the metadata address, with headers that end early or contradict
+    /// themselves; dropped.
+    MalformedDropped = 18,
 }
 
 impl Verdict {
     /// Every verdict, in the order of its index.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Steered,
         Self::NotOursPassed,
         Self::SteerPassed,
@@ -66,6 +76,10 @@ impl Verdict {
         Self::OverrideCleared,
         Self::RestoreTruncated,
         Self::RestoreFailed,
+        Self::SurplusDropped,
+        Self::GuardPassed,
+        Self::SurplusDroppedEarly,
+        Self::MalformedDropped,
     ];
 
     /// The name that operators see in status, metrics and logs.
@@ -86,6 +100,10 @@ impl Verdict {
             Self::OverrideCleared => "override_cleared",
             Self::RestoreTruncated => "restore_truncated",
             Self::RestoreFailed => "restore_failed",
+            Self::SurplusDropped => "surplus_dropped",
+            Self::GuardPassed => "guard_passed",
+            Self::SurplusDroppedEarly => "surplus_dropped_early",
+            Self::MalformedDropped => "malformed_dropped",
         }
     }
 
@@ -99,12 +117,18 @@ impl Verdict {
                 | Self::DuplicateDetectionDropped
                 | Self::SteerFailed
                 | Self::RestoreFailed
+                | Self::SurplusDropped
+                | Self::SurplusDroppedEarly
+                | Self::MalformedDropped
         )
     }
 
     /// Whether the verdict is worth a log line.
     pub const fn is_noteworthy(self) -> bool {
-        !matches!(self, Self::SteerPassed | Self::RestorePassed)
+        !matches!(
+            self,
+            Self::SteerPassed | Self::RestorePassed | Self::GuardPassed
+        )
     }
 }
 

@@ -97,6 +97,18 @@ pub struct DatapathConfig {
     pub access_mark: u16,
     /// `[metadatad] datapath_log`: a log line for each verdict.
     pub log_verdicts: bool,
+    pub guard: GuardConfig,
+}
+
+/// How many connections guests may open, and where the surplus is dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardConfig {
+    /// `[metadatad] connection_rate_per_guest`: new ones a second; 0 for no limit.
+    pub connections_per_second: u32,
+    /// `[metadatad] connection_burst_per_guest`: new ones at once.
+    pub burst: u32,
+    /// `[metadatad] xdp_guard`: globs over names of interfaces.
+    pub interfaces: Vec<String>,
 }
 
 /// Which namespaces are served.

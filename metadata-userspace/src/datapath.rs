@@ -6,12 +6,14 @@
 mod address;
 mod error;
 mod filters;
+mod foreign;
 mod object;
 mod pins;
 mod route;
 mod tcx;
 mod verdict_log;
 mod verdicts;
+mod xdp;
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -19,15 +21,17 @@ use aya::Ebpf;
 use metadata_ebpf::name;
 
 use crate::config::DatapathConfig;
-use crate::netlink::NamespaceSocket;
+use crate::netlink::{Link, NamespaceSocket};
 
 pub use address::{add_address, is_our_address, remove_address, remove_our_addresses};
 pub use error::DatapathError;
 use filters::Hook;
+pub use foreign::{ForeignHook, ForeignProgram, Order};
 use pins::Pins;
 pub use route::{Reachability, ensure_route, reachability, remove_route};
 pub use verdict_log::VerdictLog;
 pub use verdicts::VerdictCount;
+pub use xdp::XdpSlot;
 
 /// Which way frames pass an interface, seen from the namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +53,12 @@ impl Direction {
     }
 }
 
-/// The kernel's ids of the two loaded programs.
+/// The kernel's ids of the loaded programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProgramIds {
     pub steer: u32,
     pub restore: u32,
+    pub guard: u32,
 }
 
 /// The loaded programs.
@@ -65,10 +70,12 @@ pub struct Datapath {
 }
 
 /// What one interface carries of ours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttachState {
     pub steer: Option<Attached>,
     pub restore: Option<Attached>,
+    /// Other people's programs at the same hooks.
+    pub foreign: Vec<ForeignProgram>,
 }
 
 /// One of our programs on an interface.
@@ -92,9 +99,13 @@ pub enum AttachedBy {
 impl AttachState {
     /// Whether both programs of this load are there.
     pub fn is_complete(&self) -> bool {
-        [self.steer, self.restore]
-            .into_iter()
-            .all(|attached| attached.is_some_and(|attached| attached.is_current))
+        let is_current = |attached: Option<Attached>| attached.is_some_and(|one| one.is_current);
+        is_current(self.steer) && is_current(self.restore)
+    }
+
+    /// Whether nothing of ours is there.
+    pub fn is_empty(&self) -> bool {
+        self.steer.is_none() && self.restore.is_none()
     }
 }
 
@@ -116,6 +127,7 @@ impl Datapath {
         let ids = ProgramIds {
             steer: object::program_id(&ebpf, name::STEER)?,
             restore: object::program_id(&ebpf, name::RESTORE)?,
+            guard: object::program_id(&ebpf, name::GUARD)?,
         };
         object::pin(&mut ebpf, &pins)?;
         pins.remove_other_versions()?;
@@ -158,15 +170,35 @@ impl Datapath {
         detach(&self.pins, socket, ifindex)
     }
 
-    /// What the kernel has of ours on an interface.
+    /// Has an interface's driver run the guard. Idempotent.
+    pub fn guard(&self, socket: &NamespaceSocket, link: &Link) -> Result<(), DatapathError> {
+        let program = object::guard(&self.ebpf)?.fd()?.as_fd();
+        xdp::attach(socket, link, program, self.ids.guard)
+    }
+
+    /// Takes the guard off an interface. What is not there is no error.
+    pub fn unguard(&self, socket: &NamespaceSocket, link: &Link) -> Result<(), DatapathError> {
+        xdp::detach(socket, link)
+    }
+
+    /// What the driver of an interface runs.
+    pub fn xdp_slot(&self, link: &Link) -> Result<XdpSlot, DatapathError> {
+        xdp::slot(link, Some(self.ids.guard))
+    }
+
+    /// What the kernel has on an interface.
     pub fn attached(
         &self,
         socket: &NamespaceSocket,
         ifindex: u32,
     ) -> Result<AttachState, DatapathError> {
+        let mut foreign = Vec::new();
+        let steer = self.attached_at(socket, ifindex, Direction::Ingress, &mut foreign)?;
+        let restore = self.attached_at(socket, ifindex, Direction::Egress, &mut foreign)?;
         Ok(AttachState {
-            steer: self.attached_at(socket, ifindex, Direction::Ingress)?,
-            restore: self.attached_at(socket, ifindex, Direction::Egress)?,
+            steer,
+            restore,
+            foreign,
         })
     }
 
@@ -175,18 +207,25 @@ impl Datapath {
         socket: &NamespaceSocket,
         ifindex: u32,
         direction: Direction,
+        foreign: &mut Vec<ForeignProgram>,
     ) -> Result<Option<Attached>, DatapathError> {
+        let inspect = |source| DatapathError::Inspect { ifindex, source };
+        let (by_filter, filters) = filters::find(socket, ifindex, direction).map_err(inspect)?;
+        let by_tcx = match by_filter {
+            None => tcx::find(&self.pins, socket, ifindex, direction)?,
+            Some(_) => None,
+        };
+        foreign.extend(tcx::others(socket, ifindex, direction, by_tcx));
+        foreign.extend(filters);
+        if by_tcx.is_some() && direction == Direction::Ingress {
+            foreign.extend(filters::classic(socket, ifindex).map_err(inspect)?);
+        }
+        let found = by_filter
+            .map(|program_id| (program_id, AttachedBy::Filter))
+            .or(by_tcx.map(|program_id| (program_id, AttachedBy::Tcx)));
         let current = match direction {
             Direction::Ingress => self.ids.steer,
             Direction::Egress => self.ids.restore,
-        };
-        let by_filter = filters::find(socket, ifindex, direction)
-            .map_err(|source| DatapathError::Inspect { ifindex, source })?
-            .map(|program_id| (program_id, AttachedBy::Filter));
-        let found = match by_filter {
-            None => tcx::find(&self.pins, socket, ifindex, direction)?
-                .map(|program_id| (program_id, AttachedBy::Tcx)),
-            found => found,
         };
         Ok(found.map(|(program_id, by)| Attached {
             program_id,
@@ -228,6 +267,7 @@ pub fn remove_from_namespace(
     let pins = Pins::new(&config.bpffs);
     for link in socket.links().map_err(DatapathError::Namespace)? {
         detach(&pins, socket, link.index)?;
+        xdp::detach(socket, &link)?;
     }
     remove_our_addresses(socket)
         .and_then(|()| remove_route(socket))
@@ -244,10 +284,8 @@ fn detach(pins: &Pins, socket: &NamespaceSocket, ifindex: u32) -> Result<(), Dat
     let failed = |source| DatapathError::Detach { ifindex, source };
     let mut was_filtered = false;
     for direction in Direction::BOTH {
-        if filters::find(socket, ifindex, direction)
-            .map_err(failed)?
-            .is_some()
-        {
+        let (ours, _) = filters::find(socket, ifindex, direction).map_err(failed)?;
+        if ours.is_some() {
             filters::remove(socket, ifindex, direction).map_err(failed)?;
             was_filtered = true;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::datapath::ForeignProgram;
 use crate::identity::Realm;
 use crate::metrics::Totals;
 use crate::namespaces::role::Kind;
@@ -77,6 +78,23 @@ pub struct InterfaceState {
     pub index: u32,
     pub steered: bool,
     pub ipv6: Ipv6State,
+    #[serde(default)]
+    pub guard: GuardState,
+    /// Other people's programs there.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub foreign: Vec<ForeignProgram>,
+}
+
+/// Whether the interface's driver runs the XDP guard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuardState {
+    On,
+    /// `xdp_guard` does not name the interface.
+    #[default]
+    Off,
+    /// It does, and why there is none.
+    Unavailable(String),
 }
 
 /// Whether guests behind an interface can ask over IPv6.

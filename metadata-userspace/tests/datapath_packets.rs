@@ -13,6 +13,8 @@
 mod frame;
 #[path = "datapath_packets/frame_v6.rs"]
 mod frame_v6;
+#[path = "datapath_packets/guard.rs"]
+mod guard;
 #[path = "datapath_packets/ipv6.rs"]
 mod ipv6;
 #[path = "datapath_packets/kernel.rs"]

@@ -1,7 +1,8 @@
 use super::neighbour::{SOLICITED_NODE, detects_duplicates};
 use super::{Decision, METADATA_V4, METADATA_V6, Packet, Rewrite, TCP_CHECKSUM, packet};
 use crate::flow::Flow;
-use crate::packet::{Frame, Network, Tcp, Transport};
+use crate::guard::Guest;
+use crate::packet::{ETHERNET_SOURCE, Frame, Network, Tcp, Transport};
 use crate::{METADATA_PORT, Verdict};
 
 const TCP_DESTINATION: usize = 2;
@@ -22,15 +23,30 @@ pub enum Connection {
 /// bound to the metadata address itself are the proxy's: Neutron's haproxy
 /// listens on a wildcard.
 pub trait Sockets {
-    /// Whether the proxy listens for new connections of this flow.
-    fn accept(&self, flow: &Flow) -> bool;
+    /// Whether the proxy listens for new connections of this flow: the number that
+    /// its socket bears, which is that of its namespace.
+    fn listener(&self, flow: &Flow) -> Option<u32>;
 
     fn connection(&self, flow: &Flow, header: &[u8; 20]) -> Connection;
 }
 
+/// How many connections guests may still open.
+pub trait Budgets {
+    /// Takes one connection from what a guest has, unless that does not suffice.
+    fn charge(&self, guest: &Guest) -> bool;
+
+    /// Whether it does not suffice for one connection more.
+    fn are_spent(&self, guest: &Guest) -> bool;
+}
+
 /// Ingress: what a guest sends.
 #[inline(always)]
-pub fn steer<F: Frame + ?Sized>(frame: &F, sockets: &impl Sockets, proxy_port: u16) -> Decision {
+pub fn steer<F: Frame + ?Sized>(
+    frame: &F,
+    sockets: &impl Sockets,
+    budgets: &impl Budgets,
+    proxy_port: u16,
+) -> Decision {
     let packet = packet(frame);
     if let Packet::None(what) = packet {
         return Decision::about_nobody(match what {
@@ -47,7 +63,9 @@ pub fn steer<F: Frame + ?Sized>(frame: &F, sockets: &impl Sockets, proxy_port: u
         return Decision::about_nobody(Verdict::SteerPassed);
     }
     match packet.transport(frame) {
-        Transport::Tcp(segment) => steer_segment(sockets, flow, &segment, proxy_port),
+        Transport::Tcp(segment) => {
+            steer_segment(frame, sockets, budgets, flow, &segment, proxy_port)
+        }
         Transport::TcpFragment => Decision::about(Verdict::FragmentPassed, flow),
         Transport::Truncated => Decision::about(Verdict::SteerTruncated, flow),
         Transport::TooManyHeaders => Decision::about(Verdict::TooManyHeadersDropped, flow),
@@ -56,7 +74,14 @@ pub fn steer<F: Frame + ?Sized>(frame: &F, sockets: &impl Sockets, proxy_port: u
 }
 
 #[inline(always)]
-fn steer_segment(sockets: &impl Sockets, flow: Flow, segment: &Tcp, proxy_port: u16) -> Decision {
+fn steer_segment<F: Frame + ?Sized>(
+    frame: &F,
+    sockets: &impl Sockets,
+    budgets: &impl Budgets,
+    flow: Flow,
+    segment: &Tcp,
+    proxy_port: u16,
+) -> Decision {
     let flow = flow.with_ports(segment);
     if segment.destination_port != METADATA_PORT {
         let is_proxy_port = segment.destination_port == proxy_port;
@@ -72,19 +97,14 @@ fn steer_segment(sockets: &impl Sockets, flow: Flow, segment: &Tcp, proxy_port: 
     let Some(header) = segment.header else {
         return Decision::about(Verdict::FragmentPassed, flow);
     };
-    let connection = if segment.opens() {
-        Connection::Over
-    } else {
-        sockets.connection(&flow, &header)
-    };
-    let is_ours = match connection {
-        Connection::Alive => true,
-        // A proxy that listens gets every new connection, so none of somebody
-        // else's can have the ports of the one that is over.
-        Connection::Over => sockets.accept(&flow),
-        Connection::None => false,
-    };
-    if !is_ours {
+    if segment.opens() {
+        let Some(namespace) = sockets.listener(&flow) else {
+            return Decision::about(Verdict::NotOursPassed, flow);
+        };
+        if !budgets.charge(&guest(frame, namespace, &flow)) {
+            return Decision::about(Verdict::SurplusDropped, flow);
+        }
+    } else if !is_ours(sockets, &flow, &header) {
         return Decision::about(Verdict::NotOursPassed, flow);
     }
     Decision {
@@ -97,6 +117,25 @@ fn steer_segment(sockets: &impl Sockets, flow: Flow, segment: &Tcp, proxy_port: 
             to: proxy_port,
         }),
     }
+}
+
+/// Whether a segment that asks for no connection is the proxy's.
+#[inline(always)]
+fn is_ours(sockets: &impl Sockets, flow: &Flow, header: &[u8; 20]) -> bool {
+    match sockets.connection(flow, header) {
+        Connection::Alive => true,
+        // A proxy that listens gets every new connection, so none of somebody
+        // else's can have the ports of the one that is over.
+        Connection::Over => sockets.listener(flow).is_some(),
+        Connection::None => false,
+    }
+}
+
+/// Who sent a frame, in the namespace that has this number.
+#[inline(always)]
+pub(super) fn guest<F: Frame + ?Sized>(frame: &F, namespace: u32, flow: &Flow) -> Guest {
+    let mac = frame.read(ETHERNET_SOURCE).unwrap_or_default();
+    Guest::new(namespace, mac, flow.source)
 }
 
 #[inline(always)]

@@ -4,7 +4,9 @@ use super::Frame;
 
 pub(super) const PROTOCOL_TCP: u8 = 6;
 const HEADER_SIZE: usize = 20;
+const FLAG_FIN: u8 = 0x01;
 const FLAG_SYN: u8 = 0x02;
+const FLAG_RST: u8 = 0x04;
 const FLAG_ACK: u8 = 0x10;
 
 /// A TCP header inside an IP packet.
@@ -41,6 +43,18 @@ impl Tcp {
         self.header.is_some_and(|header| {
             let [.., flags, _, _, _, _, _, _] = header;
             flags & (FLAG_SYN | FLAG_ACK) == FLAG_SYN
+        })
+    }
+
+    /// Whether no TCP sends a header like this: shorter than itself, or with a SYN
+    /// that ends what it begins. What a fragment leaves out is not held against it.
+    #[inline(always)]
+    pub fn is_malformed(&self) -> bool {
+        self.header.is_some_and(|header| {
+            let [.., size, flags, _, _, _, _, _, _] = header;
+            let is_too_short = usize::from(size >> 4) * 4 < HEADER_SIZE;
+            let contradicts_itself = flags & FLAG_SYN != 0 && flags & (FLAG_FIN | FLAG_RST) != 0;
+            is_too_short || contradicts_itself
         })
     }
 }

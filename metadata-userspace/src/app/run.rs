@@ -118,6 +118,7 @@ fn namespaces(
 ) -> anyhow::Result<Namespaces> {
     let mut settings = Settings {
         datapath: Datapath::load(&config.datapath)?,
+        guarded: Selection::new(&config.datapath.guard.interfaces)?,
         config: config.datapath.clone(),
         backlog: config.worker.backlog,
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::admin::client;
 use crate::dependencies::DependencyState;
-use crate::status::{Answerer, Ipv6State, NamespaceState, ServingState, Status};
+use crate::status::{Answerer, GuardState, Ipv6State, NamespaceState, ServingState, Status};
 
 /// Asks the daemon behind `socket` and prints what it says.
 pub async fn run(socket: &Path, json: bool) -> anyhow::Result<()> {
@@ -141,11 +141,19 @@ fn render_namespace(namespace: &NamespaceState) -> String {
             Ipv6State::Waiting => "IPv6 not yet",
             Ipv6State::Unavailable(problem) => &format!("no IPv6: {problem}"),
         };
+        let guard = match &interface.guard {
+            GuardState::Off => String::new(),
+            GuardState::On => ", XDP guard".to_owned(),
+            GuardState::Unavailable(problem) => format!(", no XDP guard: {problem}"),
+        };
         let _ = writeln!(
             text,
-            "  {} (index {}): {steered}, {ipv6}",
+            "  {} (index {}): {steered}, {ipv6}{guard}",
             interface.name, interface.index
         );
+        for program in &interface.foreign {
+            let _ = writeln!(text, "    beside ours: {program}");
+        }
     }
     text
 }
@@ -167,6 +175,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datapath::{ForeignHook, ForeignProgram, Order};
     use crate::identity::Realm;
     use crate::metrics::{Spared, Totals};
     use crate::namespaces::role::Kind;
@@ -188,6 +197,13 @@ mod tests {
                 index: 2,
                 steered: false,
                 ipv6: Ipv6State::Unavailable("IPv6 is off".into()),
+                guard: GuardState::Unavailable("the driver cannot".into()),
+                foreign: vec![ForeignProgram {
+                    hook: ForeignHook::TcEgress,
+                    name: "meter".into(),
+                    id: Some(3),
+                    runs: Order::Before,
+                }],
             }],
         };
         let host = HostState {
@@ -244,7 +260,9 @@ mod tests {
              qrouter-1 (inode 7): FAILED; answered by nobody\n  \
              kept by haproxy shim pid 12, 13\n  \
              the port is taken\n  \
-             qr-1 (index 2): NOT steered, no IPv6: IPv6 is off\n"
+             qr-1 (index 2): NOT steered, no IPv6: IPv6 is off, no XDP guard: the driver \
+             cannot\n    \
+             beside ours: meter at TC egress (id 3) before ours\n"
         );
     }
 }

@@ -205,7 +205,12 @@ impl Supervisor {
 
 fn describe_datapath(datapath: &Datapath, state: &mut HostState) {
     let ids = datapath.program_ids();
-    state.programs = [("steer".into(), ids.steer), ("restore".into(), ids.restore)].into();
+    state.programs = [
+        ("steer".into(), ids.steer),
+        ("restore".into(), ids.restore),
+        ("guard".into(), ids.guard),
+    ]
+    .into();
     match datapath.verdicts() {
         Ok(counts) => {
             let count = |count: datapath::VerdictCount| {

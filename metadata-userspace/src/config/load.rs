@@ -13,9 +13,10 @@ use super::oslo::{ConfigSource, Settings};
 use super::reader::Reader;
 use super::types::Integer;
 use super::{
-    AdminConfig, AgentConfig, ApiConfig, ClientIdentity, Config, DatapathConfig, IdentityConfig,
-    MessagingConfig, NamespacesConfig, Note, NovaConfig, ProxyConfig, ProxyTimeouts, ProxyUpstream,
-    RateLimits, ResolverKind, ShimConfig, WorkerConfig, ovn, unknown, unused,
+    AdminConfig, AgentConfig, ApiConfig, ClientIdentity, Config, DatapathConfig, GuardConfig,
+    IdentityConfig, MessagingConfig, NamespacesConfig, Note, NovaConfig, ProxyConfig,
+    ProxyTimeouts, ProxyUpstream, RateLimits, ResolverKind, ShimConfig, WorkerConfig, ovn, unknown,
+    unused,
 };
 
 /// More threads than this would wait for each other more than they serve.
@@ -86,6 +87,11 @@ impl Config {
                 proxy_port: reader.read(&table::METADATA_PORT),
                 access_mark: reader.read(&table::METADATA_ACCESS_MARK),
                 log_verdicts: reader.read(&table::DATAPATH_LOG),
+                guard: GuardConfig {
+                    connections_per_second: number(reader.read(&table::CONNECTION_RATE_PER_GUEST)),
+                    burst: number(reader.read(&table::CONNECTION_BURST_PER_GUEST)),
+                    interfaces: reader.read(&table::XDP_GUARD),
+                },
             },
             namespaces: NamespacesConfig {
                 netns_dir: reader.read(&table::NETNS_DIR),
@@ -124,7 +130,7 @@ fn worker(reader: &mut Reader<'_>) -> WorkerConfig {
         user: reader.read(&table::METADATA_PROXY_USER),
         group: reader.read(&table::METADATA_PROXY_GROUP),
         threads,
-        backlog: u32::try_from(reader.read(&table::METADATA_BACKLOG)).unwrap_or(u32::MAX),
+        backlog: number(reader.read(&table::METADATA_BACKLOG)),
     }
 }
 
@@ -243,4 +249,8 @@ fn seconds(reader: &mut Reader<'_>, option: &Opt<Integer>) -> Duration {
 
 fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn number(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -6,6 +6,7 @@ use aya::maps::MapError;
 use aya::programs::ProgramError;
 use aya::programs::links::LinkError;
 
+use super::foreign::ForeignProgram;
 use super::pins::PinsError;
 use crate::netlink::NetlinkError;
 
@@ -40,6 +41,13 @@ pub enum DatapathError {
         "cannot attach to interface {ifindex} by TCX from outside its namespace (inode {inode})"
     )]
     OutsideNamespace { ifindex: u32, inode: u64 },
+    #[error("{0} is there; it is kept, and the surplus is dropped by TC")]
+    XdpTaken(ForeignProgram),
+    #[error(
+        "the driver of interface {ifindex} cannot run the guard: {source}; the surplus is dropped \
+         by TC"
+    )]
+    Guard { ifindex: u32, source: NetlinkError },
     #[error("cannot read the TCX link {path}: {source}")]
     Link { path: PathBuf, source: LinkError },
     #[error("cannot detach from interface {ifindex}: {source}")]

@@ -15,6 +15,7 @@ use netlink_packet_route::tc::{
 };
 
 use super::Direction;
+use super::foreign::{ForeignHook, ForeignProgram, Order};
 use crate::netlink::{Dumped, NamespaceSocket, NetlinkError, attribute};
 
 /// Before other people's filters, which start at 49152 where nobody chooses.
@@ -28,7 +29,14 @@ const CLSACT: &str = "clsact";
 const HEADER_SIZE: usize = 20;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
+const TCA_BPF_NAME: u16 = 7;
 const TCA_BPF_ID: u16 = 11;
+
+/// What filters of a classic `ingress` qdisc have for their parent.
+const INGRESS_QDISC: TcHandle = TcHandle {
+    major: 0xffff,
+    minor: 0,
+};
 
 /// Which qdisc holds the clsact hook of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,16 +86,66 @@ pub(super) fn replace(
     socket.request(RouteNetlinkMessage::NewTrafficFilter(message), NLM_F_CREATE)
 }
 
-/// The id of the program in our filter, if the interface has it.
+/// The id of the program in our filter, if the interface has it, and other people's
+/// filters.
 pub(super) fn find(
     socket: &NamespaceSocket,
     ifindex: u32,
     direction: Direction,
-) -> Result<Option<u32>, NetlinkError> {
-    Ok(list(socket, ifindex, direction)?
-        .iter()
-        .filter(|object| is_ours(object))
-        .find_map(program_id))
+) -> Result<(Option<u32>, Vec<ForeignProgram>), NetlinkError> {
+    let all = list(socket, ifindex, parent(direction))?;
+    let (ours, others): (Vec<_>, Vec<_>) = all.iter().partition(|object| is_ours(object));
+    let ours = ours.into_iter().find_map(program_id);
+    Ok((ours, foreign(others.into_iter(), direction, PRIORITY)))
+}
+
+/// The filters of a classic `ingress` qdisc, all of which run after TCX programs.
+pub(super) fn classic(
+    socket: &NamespaceSocket,
+    ifindex: u32,
+) -> Result<Vec<ForeignProgram>, NetlinkError> {
+    let all = list(socket, ifindex, INGRESS_QDISC)?;
+    Ok(foreign(all.iter(), Direction::Ingress, 0))
+}
+
+/// Other people's filters, beside ours of this priority. Several alike are one: u32 has
+/// its tables listed too.
+fn foreign<'a>(
+    others: impl Iterator<Item = &'a Dumped>,
+    direction: Direction,
+    ours: u16,
+) -> Vec<ForeignProgram> {
+    let mut programs: Vec<_> = others
+        .filter_map(|filter| foreign_program(filter, direction, ours))
+        .collect();
+    programs.dedup();
+    programs
+}
+
+/// `None` for what the kernel lists besides: a priority itself, as handle 0.
+fn foreign_program(filter: &Dumped, direction: Direction, ours: u16) -> Option<ForeignProgram> {
+    let header = TcHeader::parse(filter.bytes()).ok()?;
+    if u32::from(header.handle) == 0 {
+        return None;
+    }
+    let kind = kind(filter);
+    let has_program = kind == TcFilterBpf::KIND.as_bytes();
+    let options = filter.attribute(HEADER_SIZE, TCA_OPTIONS);
+    let name = options
+        .filter(|_| has_program)
+        .and_then(|options| attribute(options, TCA_BPF_NAME))
+        .unwrap_or(kind);
+    let name = name.strip_suffix(b"\0").unwrap_or(name);
+    Some(ForeignProgram {
+        hook: ForeignHook::tc(direction),
+        name: String::from_utf8_lossy(name).into_owned(),
+        id: program_id(filter).filter(|_| has_program),
+        runs: if header.info >> 16 <= u32::from(ours) {
+            Order::Before
+        } else {
+            Order::After
+        },
+    })
 }
 
 /// Takes our filter off the interface; none there is no error.
@@ -124,7 +182,7 @@ pub(super) fn remove_empty_clsact(
 
 fn has_filters(socket: &NamespaceSocket, ifindex: u32) -> Result<bool, NetlinkError> {
     for direction in Direction::BOTH {
-        if !list(socket, ifindex, direction)?.is_empty() {
+        if !list(socket, ifindex, parent(direction))?.is_empty() {
             return Ok(true);
         }
     }
@@ -134,12 +192,12 @@ fn has_filters(socket: &NamespaceSocket, ifindex: u32) -> Result<bool, NetlinkEr
 fn list(
     socket: &NamespaceSocket,
     ifindex: u32,
-    direction: Direction,
+    parent: TcHandle,
 ) -> Result<Vec<Dumped>, NetlinkError> {
     let mut request = message(ifindex);
-    request.header.parent = parent(direction);
+    request.header.parent = parent;
     let mut listing = socket.dump(RouteNetlinkMessage::GetTrafficFilter(request))?;
-    listing.retain(|object| is_on(object, ifindex, parent(direction)));
+    listing.retain(|object| is_on(object, ifindex, parent));
     Ok(listing)
 }
 
@@ -171,10 +229,7 @@ fn message(ifindex: u32) -> TcMessage {
 
 fn clsact(ifindex: u32) -> TcMessage {
     let mut message = message(ifindex);
-    message.header.handle = TcHandle {
-        major: 0xffff,
-        minor: 0,
-    };
+    message.header.handle = INGRESS_QDISC;
     message.header.parent = TcHandle::CLSACT;
     message
         .attributes

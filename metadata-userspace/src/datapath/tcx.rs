@@ -17,6 +17,7 @@ use nix::net::if_::if_indextoname;
 
 use super::Direction;
 use super::error::DatapathError;
+use super::foreign::{ForeignHook, ForeignProgram, Order};
 use super::pins::Pins;
 use crate::netlink::NamespaceSocket;
 
@@ -68,6 +69,44 @@ pub(super) fn find(
     Ok(Some(link.info().map_err(failed)?.program_id()))
 }
 
+/// Other people's TCX programs, of which those before ours in the list run before it;
+/// all of them run before filters. Nothing on a kernel without TCX.
+pub(super) fn others(
+    socket: &NamespaceSocket,
+    ifindex: u32,
+    direction: Direction,
+    ours: Option<u32>,
+) -> Vec<ForeignProgram> {
+    if !is_inside(socket.namespace_inode()) {
+        return Vec::new();
+    }
+    let Some(name) = if_indextoname(ifindex)
+        .ok()
+        .and_then(|name| name.into_string().ok())
+    else {
+        return Vec::new();
+    };
+    let Ok((_, programs)) = SchedClassifier::query_tcx(&name, side(direction)) else {
+        return Vec::new();
+    };
+    let place = programs
+        .iter()
+        .position(|program| Some(program.id()) == ours);
+    let others = programs.iter().enumerate();
+    others
+        .filter(|(at, _)| Some(*at) != place)
+        .map(|(at, program)| ForeignProgram {
+            hook: ForeignHook::tcx(direction),
+            name: program.name_as_str().unwrap_or_default().to_owned(),
+            id: Some(program.id()),
+            runs: match place {
+                Some(place) if at > place => Order::After,
+                _ => Order::Before,
+            },
+        })
+        .collect()
+}
+
 fn update(program: &mut SchedClassifier, pinned: PinnedLink) -> Result<(), ProgramError> {
     let link = FdLink::from(pinned)
         .try_into()
@@ -83,13 +122,16 @@ fn create(
     direction: Direction,
 ) -> Result<FdLink, AnyError> {
     let name = if_indextoname(ifindex)?.into_string()?;
-    let side = match direction {
+    let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+    let id = program.attach_with_options(&name, side(direction), options)?;
+    Ok(program.take_link(id)?.try_into()?)
+}
+
+fn side(direction: Direction) -> TcAttachType {
+    match direction {
         Direction::Ingress => TcAttachType::Ingress,
         Direction::Egress => TcAttachType::Egress,
-    };
-    let options = TcAttachOptions::TcxOrder(LinkOrder::default());
-    let id = program.attach_with_options(&name, side, options)?;
-    Ok(program.take_link(id)?.try_into()?)
+    }
 }
 
 fn is_dead_link(error: &ProgramError) -> bool {

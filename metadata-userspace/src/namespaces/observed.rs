@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use metadata_ebpf::{METADATA_ADDRESS, METADATA_ADDRESS_V6};
 
-use crate::datapath::{AttachState, Datapath, DatapathError, is_our_address};
+use crate::datapath::{
+    AttachState, Datapath, DatapathError, ForeignProgram, XdpSlot, is_our_address,
+};
 use crate::netlink::{InterfaceAddress, NamespaceSocket};
 
 /// What of ours hangs on an interface.
@@ -37,6 +39,9 @@ pub struct ObservedInterface {
     pub name: String,
     pub is_up: bool,
     pub attached: Attached,
+    pub xdp: XdpSlot,
+    /// Other people's programs at the hooks of TC.
+    pub foreign: Vec<ForeignProgram>,
     /// Carries 169.254.169.254.
     pub has_metadata_address: bool,
     pub ipv6: Ipv6Address,
@@ -58,27 +63,36 @@ pub(super) fn observe(
         .into_iter()
         .map(|link| {
             let on_it = addresses.iter().filter(|one| one.interface == link.index);
-            let attached = judge(datapath.attached(netlink, link.index)?);
-            let interface = interface(link.name, link.is_up, attached, on_it);
-            Ok((link.index, interface))
+            let state = datapath.attached(netlink, link.index)?;
+            let interface = ObservedInterface {
+                attached: judge(&state),
+                xdp: datapath.xdp_slot(&link)?,
+                foreign: state.foreign,
+                ..bare(link.name, link.is_up)
+            };
+            Ok((link.index, with_addresses(interface, on_it)))
         })
         .collect()
 }
 
-fn interface<'a>(
-    name: String,
-    is_up: bool,
-    attached: Attached,
-    addresses: impl Iterator<Item = &'a InterfaceAddress>,
-) -> ObservedInterface {
-    let mut interface = ObservedInterface {
+/// An interface on which there is nothing.
+pub(super) fn bare(name: String, is_up: bool) -> ObservedInterface {
+    ObservedInterface {
         name,
         is_up,
-        attached,
+        attached: Attached::Nothing,
+        xdp: XdpSlot::Free,
+        foreign: Vec::new(),
         has_metadata_address: false,
         ipv6: Ipv6Address::Missing,
         has_own_address: false,
-    };
+    }
+}
+
+fn with_addresses<'a>(
+    mut interface: ObservedInterface,
+    addresses: impl Iterator<Item = &'a InterfaceAddress>,
+) -> ObservedInterface {
     for one in addresses {
         match one.address {
             IpAddr::V4(METADATA_ADDRESS) => interface.has_metadata_address = true,
@@ -99,10 +113,10 @@ fn ipv6(address: &InterfaceAddress) -> Ipv6Address {
     }
 }
 
-fn judge(state: AttachState) -> Attached {
+fn judge(state: &AttachState) -> Attached {
     if state.is_complete() {
         Attached::Current
-    } else if state == AttachState::default() {
+    } else if state.is_empty() {
         Attached::Nothing
     } else {
         Attached::Outdated

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::keepers::Hold;
-use super::observed::{Attached, Interfaces, Ipv6Address};
-use super::role::{Kind, Role};
+use super::observed::{Attached, Interfaces, Ipv6Address, ObservedInterface};
+use super::role::{Kind, Role, Selection};
+use crate::datapath::XdpSlot;
 
 /// Neutron's prefix of the interface over which the replicas of a highly
 /// available router hear of each other (neutron/agent/l3/ha_router.py).
@@ -80,6 +81,10 @@ pub enum Step {
     Attach(u32),
     /// Take them off.
     Detach(u32),
+    /// Have the driver of the interface with this index run the guard.
+    Guard(u32),
+    /// Have it run none.
+    Unguard(u32),
 }
 
 /// What is to be done in a namespace, in this order: address, then socket, then
@@ -122,6 +127,31 @@ pub fn steps(
         });
     }
     steps
+}
+
+/// Which drivers are to run the guard, and which no longer. It comes after the rest: it
+/// only spares work.
+pub fn guard_steps(
+    role: &Role,
+    standing: Standing,
+    interfaces: &Interfaces,
+    guarded: &Selection,
+) -> Vec<Step> {
+    let step = |(&index, interface): (&u32, &ObservedInterface)| {
+        let wanted = standing == Standing::Wanted
+            && role.is_tenant_interface(&interface.name)
+            && guarded.has(&interface.name);
+        match (wanted, &interface.xdp) {
+            // Somebody else's stays; asking for ours anyway says why it is not there.
+            (true, XdpSlot::Free | XdpSlot::Foreign(_) | XdpSlot::Guard { is_current: false }) => {
+                Some(Step::Guard(index))
+            }
+            (false, XdpSlot::Guard { .. }) => Some(Step::Unguard(index)),
+            (true, XdpSlot::Guard { is_current: true })
+            | (false, XdpSlot::Free | XdpSlot::Foreign(_)) => None,
+        }
+    };
+    interfaces.iter().filter_map(step).collect()
 }
 
 /// Whether connections that run when a namespace stops being served may still end:

@@ -80,7 +80,8 @@ impl Role {
     }
 }
 
-/// The names that the operator wants served, `[metadatad] namespaces`.
+/// Names that the operator chose: of namespaces, `[metadatad] namespaces`, or of
+/// interfaces, `[metadatad] xdp_guard`.
 #[derive(Clone, Debug)]
 pub struct Selection(Vec<Pattern>);
 
@@ -94,10 +95,17 @@ impl Selection {
             .map(Self)
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|glob| glob.matches(name))
+    }
+
     /// The role of a namespace that the operator wants served.
     pub fn role_of(&self, namespace: &str) -> Option<Role> {
-        let wanted = self.0.iter().any(|glob| glob.matches(namespace));
-        if wanted { Role::of(namespace) } else { None }
+        if self.has(namespace) {
+            Role::of(namespace)
+        } else {
+            None
+        }
     }
 }
 

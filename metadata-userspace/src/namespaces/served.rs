@@ -15,13 +15,15 @@ use super::listener;
 use super::monitor::Monitor;
 use super::observed::{Attached, Interfaces, ObservedInterface};
 use super::plan::{Door, Standing};
-use super::role::Role;
+use super::role::{Role, Selection};
 use super::settle::Settling;
 use crate::config::DatapathConfig;
-use crate::datapath::{Datapath, DatapathError, remove_from_namespace};
+use crate::datapath::{Datapath, DatapathError, XdpSlot, remove_from_namespace};
 use crate::netlink::{NamespaceSocket, NetlinkError};
 use crate::netns::{Netns, NetnsError, NetnsId};
-use crate::status::{Answerer, InterfaceState, Ipv6State, NamespaceState, ServingState};
+use crate::status::{
+    Answerer, GuardState, InterfaceState, Ipv6State, NamespaceState, ServingState,
+};
 
 /// Between the end of a namespace's connections and that of its datapath.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -30,6 +32,8 @@ pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct Settings {
     pub config: DatapathConfig,
     pub datapath: Datapath,
+    /// Interfaces whose driver is to run the guard.
+    pub guarded: Selection,
     pub backlog: u32,
 }
 
@@ -66,6 +70,8 @@ pub struct ServedNamespace {
     interfaces: Interfaces,
     /// Why IPv6 is not served, by interface.
     ipv6_problems: BTreeMap<u32, String>,
+    /// Why a driver does not run the guard, by interface.
+    guard_problems: BTreeMap<u32, String>,
     open: BTreeSet<Door>,
     problem: Option<String>,
     was_reported: bool,
@@ -94,6 +100,7 @@ impl ServedNamespace {
             standing: Standing::WithoutAddress,
             interfaces: Interfaces::new(),
             ipv6_problems: BTreeMap::new(),
+            guard_problems: BTreeMap::new(),
             open: BTreeSet::new(),
             problem: None,
             was_reported: false,
@@ -142,16 +149,19 @@ impl ServedNamespace {
             open: self.open.clone(),
             reconciled: Reconciled::default(),
             ipv6_problems: BTreeMap::new(),
+            guard_problems: BTreeMap::new(),
         };
         let done = self.netns.run(|| work.settle());
         let Settling {
             open,
             mut reconciled,
             ipv6_problems,
+            guard_problems,
             ..
         } = work;
         self.open = open;
         self.report_ipv6(ipv6_problems);
+        self.report_guard(guard_problems);
         match done.map_err(ServeError::from).flatten() {
             Ok((standing, interfaces)) => {
                 self.report_success(standing, &interfaces);
@@ -225,6 +235,15 @@ impl ServedNamespace {
                 None if self.open.contains(&Door::Ipv6(index)) => Ipv6State::Listening,
                 None => Ipv6State::Waiting,
             },
+            guard: match (self.guard_problems.get(&index), &interface.xdp) {
+                (Some(problem), _) => GuardState::Unavailable(problem.clone()),
+                (None, XdpSlot::Guard { .. }) => GuardState::On,
+                (None, XdpSlot::Free | XdpSlot::Foreign(_)) => GuardState::Off,
+            },
+            foreign: match &interface.xdp {
+                XdpSlot::Foreign(program) => [&[program.clone()], &*interface.foreign].concat(),
+                XdpSlot::Free | XdpSlot::Guard { .. } => interface.foreign.clone(),
+            },
         }
     }
 
@@ -292,6 +311,20 @@ impl ServedNamespace {
             }
         }
         self.ipv6_problems = problems;
+    }
+
+    fn report_guard(&mut self, problems: BTreeMap<u32, String>) {
+        for (index, problem) in &problems {
+            if self.guard_problems.get(index) != Some(problem) {
+                tracing::warn!(
+                    namespace = self.name,
+                    interface = index,
+                    problem,
+                    "no XDP guard, though xdp_guard names the interface"
+                );
+            }
+        }
+        self.guard_problems = problems;
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::keepers::Hold;
 use super::listener;
 use super::observed::{Interfaces, Ipv6Address, observe};
-use super::plan::{Door, Standing, Step, held, steps};
+use super::plan::{Door, Standing, Step, guard_steps, held, steps};
 use super::role::Role;
 use super::served::{Reconciled, ServeError, Settings};
-use crate::datapath::{add_address, ensure_route, remove_address, remove_route};
-use crate::netlink::{NamespaceSocket, NetlinkError};
+use crate::datapath::{XdpSlot, add_address, ensure_route, remove_address, remove_route};
+use crate::netlink::{Link, NamespaceSocket, NetlinkError};
 
 /// One pass over one namespace.
 pub(super) struct Settling<'a> {
@@ -23,6 +23,8 @@ pub(super) struct Settling<'a> {
     pub(super) reconciled: Reconciled,
     /// Interfaces that are served by IPv4 only, and why.
     pub(super) ipv6_problems: BTreeMap<u32, String>,
+    /// Interfaces whose driver does not run the guard though it is wanted, and why.
+    pub(super) guard_problems: BTreeMap<u32, String>,
 }
 
 impl Settling<'_> {
@@ -35,7 +37,10 @@ impl Settling<'_> {
         if standing == Standing::Wanted {
             ensure_route(&netlink)?;
         }
-        for step in steps(self.role, standing, &interfaces, &self.open) {
+        let mut steps = steps(self.role, standing, &interfaces, &self.open);
+        let guarded = &self.settings.guarded;
+        steps.extend(guard_steps(self.role, standing, &interfaces, guarded));
+        for step in steps {
             if let Err(error) = self.take(step, &netlink, &mut interfaces) {
                 self.judge(error, step, &netlink, &mut interfaces)?;
             }
@@ -69,6 +74,16 @@ impl Settling<'_> {
             }
             Step::Attach(index) => self.settings.datapath.attach(netlink, index)?,
             Step::Detach(index) => self.settings.datapath.detach(netlink, index)?,
+            Step::Guard(index) => {
+                if let Some(link) = link(netlink, index)? {
+                    self.settings.datapath.guard(netlink, &link)?;
+                }
+            }
+            Step::Unguard(index) => {
+                if let Some(link) = link(netlink, index)? {
+                    self.settings.datapath.unguard(netlink, &link)?;
+                }
+            }
         }
         note(step, interfaces);
         Ok(())
@@ -95,7 +110,7 @@ impl Settling<'_> {
             return Err(error);
         };
         // Interfaces come and go at any time; the going is announced too.
-        if !is_there(netlink, index)? {
+        if link(netlink, index)?.is_none() {
             interfaces.remove(&index);
             return Ok(());
         }
@@ -103,6 +118,10 @@ impl Settling<'_> {
             // IPv6 may be off on the host, in the namespace, or for want of MTU.
             Step::AddAddress(_) | Step::ReplaceAddress(_) | Step::Listen(_) => {
                 self.ipv6_problems.insert(index, error.to_string());
+                Ok(())
+            }
+            Step::Guard(_) => {
+                self.guard_problems.insert(index, error.to_string());
                 Ok(())
             }
             _ => Err(error),
@@ -123,6 +142,8 @@ fn note(step: Step, interfaces: &mut Interfaces) {
         Step::RemoveAddress(_) => interface.ipv6 = Ipv6Address::Missing,
         Step::Attach(_) => interface.attached = Attached::Current,
         Step::Detach(_) => interface.attached = Attached::Nothing,
+        Step::Guard(_) => interface.xdp = XdpSlot::Guard { is_current: true },
+        Step::Unguard(_) => interface.xdp = XdpSlot::Free,
         Step::Listen(_) | Step::Close(_) => {}
     }
 }
@@ -134,12 +155,16 @@ fn interface_of(step: Step) -> Option<u32> {
         | Step::RemoveAddress(index)
         | Step::Attach(index)
         | Step::Detach(index)
+        | Step::Guard(index)
+        | Step::Unguard(index)
         | Step::Listen(Door::Ipv6(index))
         | Step::Close(Door::Ipv6(index)) => Some(index),
         Step::Listen(Door::Ipv4) | Step::Close(Door::Ipv4) => None,
     }
 }
 
-fn is_there(netlink: &NamespaceSocket, index: u32) -> Result<bool, NetlinkError> {
-    Ok(netlink.links()?.iter().any(|link| link.index == index))
+/// The interface, as it is now.
+fn link(netlink: &NamespaceSocket, index: u32) -> Result<Option<Link>, NetlinkError> {
+    let links = netlink.links()?;
+    Ok(links.into_iter().find(|link| link.index == index))
 }

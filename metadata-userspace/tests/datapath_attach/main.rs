@@ -9,6 +9,7 @@
 
 mod beside;
 mod filters;
+mod foreign;
 mod frames;
 mod pins;
 mod route;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use metadatad::config::DatapathConfig;
+use metadatad::config::{DatapathConfig, GuardConfig};
 use metadatad::datapath::{Datapath, unload_pins};
 use metadatad::netlink::NamespaceSocket;
 use xtask::lab::guest::{Guest, METADATA};
@@ -50,6 +51,7 @@ impl Place {
             proxy_port: PROXY.port(),
             access_mark: 1,
             log_verdicts: false,
+            guard: GuardConfig::default(),
         })
     }
 

@@ -15,7 +15,7 @@ const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
 const OVERRIDE: u8 = 0x20;
 
-fn varieties(segment: &Segment) -> Vec<(&'static str, Segment)> {
+pub(crate) fn varieties(segment: &Segment) -> Vec<(&'static str, Segment)> {
     let plain = segment.clone();
     let with = |extensions: &[(u8, Vec<u8>)]| plain.clone().with_extensions(extensions);
     vec![

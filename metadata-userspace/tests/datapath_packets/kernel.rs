@@ -5,10 +5,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aya::programs::SchedClassifier;
+use aya::programs::{SchedClassifier, Xdp};
 use aya::{TestRun, TestRunOptions};
-use metadatad::config::DatapathConfig;
-use metadatad::datapath::{Datapath, unload_pins};
+use aya_obj::programs::XdpAttachType;
+use metadatad::config::{DatapathConfig, GuardConfig};
+use metadatad::datapath::{Datapath, VerdictCount, unload_pins};
 use socket2::{Domain, Socket, Type};
 use xtask::lab::namespace::Namespace;
 use xtask::lab::{unique, wait};
@@ -81,6 +82,7 @@ impl Kernel {
             proxy_port: 9697,
             access_mark: 1,
             log_verdicts: false,
+            guard: GuardConfig::default(),
         };
         change(&mut config);
         let datapath = Datapath::load(&config).unwrap();
@@ -108,8 +110,11 @@ impl Kernel {
     }
 
     pub(crate) fn program(&self, name: &str) -> SchedClassifier {
-        let pin = self.config.bpffs.join("v2/progs").join(name);
-        SchedClassifier::from_pin(pin).unwrap()
+        SchedClassifier::from_pin(self.pin(name)).unwrap()
+    }
+
+    fn pin(&self, program: &str) -> PathBuf {
+        self.config.bpffs.join("v2/progs").join(program)
     }
 
     pub(crate) fn steer(&self, frame: &[u8]) -> Outcome {
@@ -122,6 +127,22 @@ impl Kernel {
 
     pub(crate) fn steer_marked(&self, frame: &[u8], mark: u32) -> Outcome {
         self.run("metadata_steer", frame, mark)
+    }
+
+    /// What the XDP program does with a frame, which it never changes.
+    pub(crate) fn guard(&self, frame: &[u8]) -> (u32, Option<String>) {
+        let before = self.datapath.verdicts().unwrap();
+        let mut frame_after = vec![0; frame.len()];
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut frame_after),
+            ..TestRunOptions::new()
+        };
+        let program = Xdp::from_pin(self.pin("metadata_guard"), XdpAttachType::Interface).unwrap();
+        let result = self.namespace.enter(|| program.test_run(options).unwrap());
+        let result = result.unwrap();
+        assert_eq!(frame_after, frame);
+        (result.return_value, self.counted_since(&before, frame))
     }
 
     /// Average time of one run over the same frame.
@@ -153,6 +174,16 @@ impl Kernel {
         let result = self.namespace.enter(|| program.test_run(options).unwrap());
         let result = result.unwrap();
         assert_eq!(result.data_size_out as usize, frame.len());
+        Outcome {
+            action: result.return_value as i32,
+            frame: frame_after,
+            mark: u32::from_ne_bytes(context_after[MARK].try_into().unwrap()),
+            verdict: self.counted_since(&before, frame),
+        }
+    }
+
+    /// The verdict that was counted since then, of this one frame.
+    fn counted_since(&self, before: &[VerdictCount], frame: &[u8]) -> Option<String> {
         let counted: Vec<_> = before
             .iter()
             .zip(self.datapath.verdicts().unwrap())
@@ -163,16 +194,10 @@ impl Kernel {
                 after.verdict
             })
             .collect();
-        let verdict = match counted.as_slice() {
+        match counted.as_slice() {
             [] => None,
             [verdict] => Some(verdict.clone()),
             several => panic!("one frame has one verdict, not {several:?}"),
-        };
-        Outcome {
-            action: result.return_value as i32,
-            frame: frame_after,
-            mark: u32::from_ne_bytes(context_after[MARK].try_into().unwrap()),
-            verdict,
         }
     }
 }

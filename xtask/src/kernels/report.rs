@@ -26,10 +26,12 @@ pub(super) enum Step {
     Shim,
     /// The verifier also takes programs that log, and their lines arrive.
     Log,
+    /// The driver runs the guard, which drops the surplus of a guest's connections.
+    Guard,
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Boot,
         Self::Load,
         Self::Attach,
@@ -40,6 +42,7 @@ impl Step {
         Self::Unload,
         Self::Shim,
         Self::Log,
+        Self::Guard,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -54,6 +57,7 @@ impl Step {
             Self::Unload => "unload",
             Self::Shim => "shim",
             Self::Log => "log",
+            Self::Guard => "guard",
         }
     }
 }

@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "5.10     5.10.262-1           yes     NO      -       -       -       -       -       -       -       -           4.0",
+                "5.10     5.10.262-1           yes     NO      -       -       -       -       -       -       -       -       -           4.0",
                 "5.10: load failed invalid argument",
             ]
         );

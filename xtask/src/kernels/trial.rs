@@ -13,7 +13,7 @@ use super::initramfs::METADATAD;
 use super::inside::Reporter;
 use super::report::Step;
 use crate::lab::daemon::{Daemon, Setup};
-use crate::lab::guest::Guest;
+use crate::lab::guest::{Guest, METADATA};
 use crate::lab::http::Response;
 use crate::lab::inventory::{self, Instance};
 use crate::lab::router::{Router, Subnet, VIP};
@@ -25,7 +25,12 @@ const DOCUMENT: &str = "/openstack/latest/meta_data.json";
 const PINS: &str = "/sys/fs/bpf/metadatad";
 
 /// Every program that must be there while the daemon serves.
-const PROGRAMS: &[&str] = &["metadata_steer", "metadata_restore"];
+const PROGRAMS: &[&str] = &["metadata_steer", "metadata_restore", "metadata_guard"];
+
+/// Connections that a guest may open at once while the guard is tried.
+const BURST: usize = 5;
+/// How long it waits for one.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The kernel takes a program away a moment after its last user has gone.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
@@ -54,6 +59,7 @@ pub(super) fn run(reporter: &mut Reporter) {
     drop(daemon);
     reporter.step(Step::Shim, || site.is_kept_by_shim());
     reporter.step(Step::Log, || site.log_verdicts());
+    reporter.step(Step::Guard, || site.is_guarded());
 }
 
 impl Site {
@@ -140,6 +146,30 @@ impl Site {
         self.is_own(&self.guest.get(DOCUMENT)?)?;
         let line = daemon.wait_log(&["verdict", "steered", VIP])?;
         println!("{line}");
+        self.unload(&mut daemon)
+    }
+
+    /// The first SYN beyond the budget is dropped by XDP already.
+    fn is_guarded(&self) -> Result<()> {
+        let mut daemon = self.start(|setup| {
+            setup
+                .option("xdp_guard", "qr-*")
+                .option("connection_rate_per_guest", "1")
+                .option("connection_burst_per_guest", &BURST.to_string())
+        })?;
+        daemon.wait_serving(self.namespace())?;
+        let shown = self.router.namespace().sh("bpftool net")?;
+        println!("{shown}");
+        ensure!(shown.contains("driver id"), "no driver runs the guard");
+        self.is_own(&self.guest.get(DOCUMENT)?)?;
+        let connects = || self.guest.connect_within(METADATA.into(), PATIENCE).is_ok();
+        let connected = (0..3 * BURST).filter(|_| connects()).count();
+        println!("{connected} of {} connections", 3 * BURST);
+        ensure!(connected < 3 * BURST, "nothing was dropped");
+        let dropped = daemon.status()?;
+        let dropped = dropped.pointer("/verdicts/surplus_dropped_early/packets");
+        let dropped = dropped.and_then(Value::as_u64).unwrap_or_default();
+        ensure!(dropped > 0, "nothing was dropped by XDP");
         self.unload(&mut daemon)
     }
 

@@ -98,8 +98,16 @@ impl Guest {
     /// # Errors
     /// When nobody answers there.
     pub fn connect_ipv6(&self) -> Result<TcpStream> {
+        self.connect_to(self.metadata_ipv6()?)
+    }
+
+    /// The IPv6 metadata address, as this guest reaches it.
+    ///
+    /// # Errors
+    /// When it has no interface.
+    pub fn metadata_ipv6(&self) -> Result<SocketAddr> {
         let interface = self.namespace.enter(|| if_nametoindex("eth0"))??;
-        self.connect_to(SocketAddrV6::new(METADATA_IPV6, 80, 0, interface).into())
+        Ok(SocketAddrV6::new(METADATA_IPV6, 80, 0, interface).into())
     }
 
     /// GET over IPv6 on a connection of its own.

@@ -73,6 +73,17 @@ options! {
     /// Connections that a guest may hold at once.
     MAX_CONNECTIONS_PER_GUEST: Integer = OUR_GROUP "max_connections_per_guest" default "256"
         Integer { min: 1, max: 65_535 };
+    /// New connections that a guest may open in a second, by its MAC and address (four
+    /// times as many by its MAC alone); the kernel drops more. 0 is no limit.
+    CONNECTION_RATE_PER_GUEST: Integer = OUR_GROUP "connection_rate_per_guest" default "250"
+        Integer { min: 0, max: 1_000_000 };
+    /// New connections that a guest may open at once after a pause.
+    CONNECTION_BURST_PER_GUEST: Integer = OUR_GROUP "connection_burst_per_guest" default "500"
+        Integer { min: 1, max: 1_000_000 };
+    /// Names of tenant interfaces on which an XDP program drops these, and malformed
+    /// requests, before there is a socket buffer, if their driver can. On veth pairs it
+    /// costs all other traffic more than it spares.
+    XDP_GUARD: Globs = OUR_GROUP "xdp_guard" default "" Globs;
     /// Seconds for Nova's whole answer, fewer than timeout_server; 7/8 of that
     /// when empty.
     NOVA_TIMEOUT: Optional<Integer> = OUR_GROUP "nova_timeout" default "" Optional(SECONDS);

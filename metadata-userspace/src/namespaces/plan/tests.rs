@@ -1,5 +1,6 @@
-use super::super::observed::ObservedInterface;
+use super::super::observed::{ObservedInterface, bare};
 use super::*;
+use crate::datapath::{ForeignHook, ForeignProgram, Order};
 
 const ID: &str = "8f3a9a93-5a1c-4ce9-9266-e3048098412a";
 
@@ -9,12 +10,9 @@ fn role(prefix: &str) -> Role {
 
 fn interface(name: &str, attached: Attached) -> ObservedInterface {
     ObservedInterface {
-        name: name.into(),
-        is_up: true,
         attached,
-        has_metadata_address: false,
-        ipv6: Ipv6Address::Missing,
         has_own_address: true,
+        ..bare(name.into(), true)
     }
 }
 
@@ -196,4 +194,45 @@ fn a_shims_word_is_above_what_a_namespace_looks_like() {
     }
     let router = role("qrouter-");
     assert_eq!(held(Hold::Released, &router, &bare), Standing::Released);
+}
+
+#[test]
+fn drivers_run_the_guard_where_the_operator_wants_it() {
+    let with = |name: &str, xdp| ObservedInterface {
+        xdp,
+        ..interface(name, Attached::Current)
+    };
+    let ours = |is_current| XdpSlot::Guard { is_current };
+    let foreign = XdpSlot::Foreign(ForeignProgram {
+        hook: ForeignHook::Xdp,
+        name: "other".into(),
+        id: Some(9),
+        runs: Order::Before,
+    });
+    let interfaces = Interfaces::from([
+        (2, with("qr-new", XdpSlot::Free)),
+        (3, with("qr-old", ours(false))),
+        (4, with("qr-done", ours(true))),
+        (5, with("qr-taken", foreign.clone())),
+        (6, with("qg-external", XdpSlot::Free)),
+        (7, with("qg-renamed", ours(true))),
+        (8, with("qg-taken", foreign)),
+    ]);
+    let steps = |standing, globs: &[&str]| {
+        let globs: Vec<_> = globs.iter().map(|&glob| glob.to_owned()).collect();
+        let guarded = Selection::new(&globs).unwrap();
+        guard_steps(&role("qrouter-"), standing, &interfaces, &guarded)
+    };
+    assert_eq!(
+        steps(Standing::Wanted, &["qr-*", "qg-*"]),
+        [
+            Step::Guard(2),
+            Step::Guard(3),
+            Step::Guard(5),
+            Step::Unguard(7)
+        ]
+    );
+    let none = [Step::Unguard(3), Step::Unguard(4), Step::Unguard(7)];
+    assert_eq!(steps(Standing::Wanted, &[]), none);
+    assert_eq!(steps(Standing::Standby, &["*"]), none);
 }

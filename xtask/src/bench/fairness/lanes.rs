@@ -57,7 +57,10 @@ pub(super) fn all(binary: &Path, upstream: &Upstream) -> Result<Vec<Lane>> {
 }
 
 /// Names, and options of `[metadatad]`.
-const OURS: &[(&str, &[(&str, &str)])] = &[("metadatad", &[])];
+const OURS: &[(&str, &[(&str, &str)])] = &[
+    ("metadatad", &[]),
+    ("metadatad, XDP guard", &[("xdp_guard", "qr-*")]),
+];
 
 impl Lane {
     fn new(name: &'static str) -> Result<Self> {
