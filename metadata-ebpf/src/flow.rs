@@ -58,8 +58,8 @@ impl Address {
     }
 
     #[inline(always)]
-    pub const fn ipv6(self) -> Ipv6Addr {
-        Ipv6Addr::from_octets(self.bytes())
+    pub fn ipv6(self) -> Ipv6Addr {
+        Ipv6Addr::from(self.bytes())
     }
 
     /// The last four bytes: all of a mapped IPv4 address.

@@ -16,6 +16,9 @@ const TIME_WAIT: u32 = 6;
 const LISTEN: u32 = 10;
 const CURRENT_NETNS: u64 = BPF_F_CURRENT_NETNS as i64 as u64;
 
+/// The number on a socket that takes no new connections any more.
+const RETIRED: u32 = 0;
+
 /// `struct bpf_sock_tuple` is a union; its size tells which kind it holds.
 const IPV4_TUPLE: u32 = 12;
 const IPV6_TUPLE: u32 = 36;
@@ -42,8 +45,9 @@ impl Sockets for ProxySockets {
         // SAFETY: the context and the first `size` bytes of the tuple are valid.
         let socket = unsafe { bpf_sk_lookup_tcp(self.ctx, tuple, size, CURRENT_NETNS, 0) };
         let socket = Found::new(socket)?;
-        if socket.is_bound_to_destination(flow) {
-            Some(socket.number())
+        let number = socket.number();
+        if socket.is_bound_to_destination(flow) && number != RETIRED {
+            Some(number)
         } else {
             None
         }

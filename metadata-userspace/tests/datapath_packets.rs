@@ -108,6 +108,18 @@ fn a_connection_that_the_proxy_does_not_have_is_left_alone() {
 }
 
 #[test]
+fn a_listener_that_is_about_to_close_gets_no_new_connection() {
+    let kernel = Kernel::load();
+    let opening = Segment::to_metadata(80).opening().frame();
+    assert_eq!(kernel.steer(&opening).verdict.as_deref(), Some("steered"));
+    kernel.retire();
+    let outcome = kernel.steer(&opening);
+    assert_untouched(&outcome, &opening, "not_ours_passed", "opening");
+    let running = Segment::to_metadata(80).frame();
+    assert_eq!(kernel.steer(&running).verdict.as_deref(), Some("steered"));
+}
+
+#[test]
 fn a_listener_on_a_wildcard_is_somebody_elses() {
     let kernel = Kernel::load_without_proxy(|_| {});
     for address in ["0.0.0.0:9697", "[::]:9697"] {

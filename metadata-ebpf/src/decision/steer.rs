@@ -24,7 +24,8 @@ pub enum Connection {
 /// listens on a wildcard.
 pub trait Sockets {
     /// Whether the proxy listens for new connections of this flow: the number that
-    /// its socket bears, which is that of its namespace.
+    /// its socket bears, which is that of its namespace. A socket that metadatad is
+    /// about to close bears none.
     fn listener(&self, flow: &Flow) -> Option<u32>;
 
     fn connection(&self, flow: &Flow, header: &[u8; 20]) -> Connection;

@@ -44,9 +44,10 @@ pub fn open(door: Door, port: u16, backlog: u32, namespace: u64) -> io::Result<O
     Ok(socket.into())
 }
 
-/// Writes the namespace's number on the socket, as its priority: the guard program
-/// finds it there. It cannot ask which namespace it runs in, and an interface's
-/// index is one in each. Accepted sockets start from priority 0 again
+/// Writes the namespace's number on the socket, as its priority. The programs find it
+/// there: they cannot ask which namespace they run in, which is part of who a guest
+/// is, and an interface's index is one in each. A socket without a number is one that
+/// is about to close (`proxy/retire.rs`). Accepted sockets start from priority 0 again
 /// (`sk_clone_lock` in the kernel's net/core/sock.c).
 fn name_namespace(socket: &Socket, namespace: u64) -> io::Result<()> {
     // Inode numbers of namespaces have 32 bits (`ns_common.inum`).

@@ -241,7 +241,9 @@ impl ServedNamespace {
                 (None, XdpSlot::Free | XdpSlot::Foreign(_)) => GuardState::Off,
             },
             foreign: match &interface.xdp {
-                XdpSlot::Foreign(program) => [&[program.clone()], &*interface.foreign].concat(),
+                XdpSlot::Foreign(program) => {
+                    [std::slice::from_ref(program), &*interface.foreign].concat()
+                }
                 XdpSlot::Free | XdpSlot::Guard { .. } => interface.foreign.clone(),
             },
         }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use metadatad::datapath::{Datapath, ensure_route};
 use metadatad::netlink::NamespaceSocket;
 use xtask::lab::guest::{Guest, METADATA};
+use xtask::lab::proxy_socket;
 use xtask::lab::router::{Router, Subnet};
 use xtask::lab::wait;
 
@@ -31,8 +32,11 @@ struct Server {
 
 impl Server {
     fn start(router: &Arc<Router>, address: SocketAddr, name: u8) -> Self {
-        let listener = router.namespace().enter(|| TcpListener::bind(address));
-        let listener = listener.unwrap().unwrap();
+        let listen = || match name {
+            OURS => proxy_socket::open(address),
+            _ => TcpListener::bind(address),
+        };
+        let listener = router.namespace().enter(listen).unwrap().unwrap();
         let stopping = Arc::new(AtomicBool::new(false));
         let is_stopping = Arc::clone(&stopping);
         let accepting = thread::spawn(move || {

@@ -15,7 +15,7 @@ mod pins;
 mod route;
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use metadatad::netlink::NamespaceSocket;
 use xtask::lab::guest::{Guest, METADATA};
 use xtask::lab::namespace::Namespace;
 use xtask::lab::router::Router;
-use xtask::lab::unique;
+use xtask::lab::{proxy_socket, unique};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 const PROXY: SocketAddrV4 = SocketAddrV4::new(VIP, 9697);
@@ -93,7 +93,7 @@ fn packets(datapath: &Datapath, verdict: &str) -> u64 {
 fn echo(router: &Router) {
     let listener = router
         .namespace()
-        .enter(|| TcpListener::bind(PROXY))
+        .enter(|| proxy_socket::open(PROXY.into()))
         .unwrap()
         .unwrap();
     thread::spawn(move || {

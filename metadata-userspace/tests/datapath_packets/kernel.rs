@@ -10,9 +10,10 @@ use aya::{TestRun, TestRunOptions};
 use aya_obj::programs::XdpAttachType;
 use metadatad::config::{DatapathConfig, GuardConfig};
 use metadatad::datapath::{Datapath, VerdictCount, unload_pins};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 use xtask::lab::namespace::Namespace;
-use xtask::lab::{unique, wait};
+use xtask::lab::{proxy_socket, unique, wait};
 
 use crate::frame::{GUEST, GUEST_PORT, METADATA};
 use crate::frame_v6;
@@ -32,12 +33,12 @@ pub(crate) struct Kernel {
     config: DatapathConfig,
     datapath: Datapath,
     namespace: Namespace,
-    _proxy: Vec<Proxy>,
+    proxies: Vec<Proxy>,
 }
 
 /// A listening socket, and one connection that it has.
 struct Proxy {
-    _listener: TcpListener,
+    listener: TcpListener,
     _connection: (TcpStream, TcpStream),
 }
 
@@ -67,7 +68,7 @@ impl Kernel {
                 Proxy::open(frame_v6::metadata(port), frame_v6::guest(GUEST_PORT)),
             ]
         });
-        kernel._proxy = proxies.unwrap();
+        kernel.proxies = proxies.unwrap();
         kernel
     }
 
@@ -101,7 +102,15 @@ impl Kernel {
             config,
             datapath,
             namespace,
-            _proxy: Vec::new(),
+            proxies: Vec::new(),
+        }
+    }
+
+    /// Takes the namespace's number off the listening sockets, as metadatad does before
+    /// it closes them.
+    pub(crate) fn retire(&self) {
+        for proxy in &self.proxies {
+            setsockopt(&proxy.listener, sockopt::Priority, &0).unwrap();
         }
     }
 
@@ -204,7 +213,7 @@ impl Kernel {
 
 impl Proxy {
     fn open(address: SocketAddr, guest: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+        let listener = proxy_socket::open(address).unwrap();
         let client = Socket::new(Domain::for_address(guest), Type::STREAM, None).unwrap();
         client.bind(&guest.into()).unwrap();
         // The kernel makes the routes of a new IPv6 address a moment later.
@@ -214,7 +223,7 @@ impl Proxy {
         .unwrap();
         let (server, _) = listener.accept().unwrap();
         Self {
-            _listener: listener,
+            listener: listener,
             _connection: (client.into(), server),
         }
     }

@@ -1,16 +1,20 @@
 //! A real nginx that gives everybody the same answer.
 
 use std::fs::{self, File};
+use std::net::{SocketAddrV4, TcpListener};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::lab::router::{PROXY_PORT, Router, VIP};
-use crate::lab::{daemon, unique, wait};
+use crate::lab::{daemon, proxy_socket, unique, wait};
 use crate::process;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -60,7 +64,12 @@ impl Nginx {
             Place::ProxyPortEverywhere => format!("[::]:{PROXY_PORT} ipv6only=off"),
         };
         let server = format!("server {{ listen {listen}; return 200 '{}'; }}", answer());
-        Self::start(router.namespace().command("nginx"), |_| server)
+        let mut command = router.namespace().command("nginx");
+        let _until_it_has_it = match place {
+            Place::ProxyPort => Some(bequeath(&mut command, router)?),
+            Place::MetadataAddress | Place::ProxyPortEverywhere => None,
+        };
+        Self::start(command, |_| server)
     }
 
     fn start(mut command: Command, servers: impl FnOnce(&Path) -> String) -> Result<Self> {
@@ -110,6 +119,27 @@ impl Drop for Nginx {
             eprintln!("warning: nginx {}: {error:#}", self.pid());
         }
     }
+}
+
+/// Gives an nginx a listening socket that the programs take for metadatad's, in the way
+/// in which an older nginx does at an upgrade. It has to live until nginx is there.
+fn bequeath(nginx: &mut Command, router: &Router) -> Result<TcpListener> {
+    let address = SocketAddrV4::new(VIP.parse()?, PROXY_PORT);
+    let listener = router
+        .namespace()
+        .enter(|| proxy_socket::open(address.into()))??;
+    let fd = listener.as_raw_fd();
+    nginx.env("NGINX", format!("{fd};"));
+    let keep = move || {
+        // SAFETY: it is open, as it is in the process that is about to become nginx.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(())
+    };
+    // SAFETY: the call is async-signal-safe, and nothing else happens between fork and
+    // exec.
+    unsafe { nginx.pre_exec(keep) };
+    Ok(listener)
 }
 
 /// The nginx that stands for everything behind a proxy: for the agent and Nova
