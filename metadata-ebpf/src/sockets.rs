@@ -9,6 +9,7 @@ use aya_ebpf::helpers::generated::{
     bpf_sk_lookup_tcp, bpf_sk_release, bpf_skc_lookup_tcp, bpf_tcp_check_syncookie,
 };
 use metadata_ebpf::decision::{Connection, Sockets};
+use metadata_ebpf::METADATA_PORT;
 use metadata_ebpf::flow::{Family, Flow};
 
 /// `BPF_TCP_TIME_WAIT` and `BPF_TCP_LISTEN` of the kernel's uapi/linux/bpf.h.
@@ -54,12 +55,16 @@ impl Sockets for ProxySockets {
     }
 
     #[inline(always)]
+    fn is_anothers(&self, flow: &Flow) -> bool {
+        match self.find(flow, METADATA_PORT) {
+            Some(socket) => !matches!(socket.state(), LISTEN | TIME_WAIT),
+            None => false,
+        }
+    }
+
+    #[inline(always)]
     fn connection(&self, flow: &Flow, header: &[u8; 20]) -> Connection {
-        let (mut tuple, size) = tuple(flow, flow.source_port, self.proxy_port);
-        let tuple: *mut bpf_sock_tuple = tuple.as_mut_ptr().cast();
-        // SAFETY: the context and the first `size` bytes of the tuple are valid.
-        let socket = unsafe { bpf_skc_lookup_tcp(self.ctx, tuple, size, CURRENT_NETNS, 0) };
-        let Some(socket) = Found::new(socket) else {
+        let Some(socket) = self.find(flow, self.proxy_port) else {
             return Connection::None;
         };
         if !socket.is_bound_to_destination(flow) {
@@ -70,6 +75,18 @@ impl Sockets for ProxySockets {
             TIME_WAIT => Connection::Over,
             _ => Connection::Alive,
         }
+    }
+}
+
+impl ProxySockets {
+    /// The socket that has the flow's connection to a port, or listens there.
+    #[inline(always)]
+    fn find(&self, flow: &Flow, port: u16) -> Option<Found> {
+        let (mut tuple, size) = tuple(flow, flow.source_port, port);
+        let tuple: *mut bpf_sock_tuple = tuple.as_mut_ptr().cast();
+        // SAFETY: the context and the first `size` bytes of the tuple are valid.
+        let socket = unsafe { bpf_skc_lookup_tcp(self.ctx, tuple, size, CURRENT_NETNS, 0) };
+        Found::new(socket)
     }
 }
 

@@ -43,7 +43,8 @@ enum Direction {
 }
 
 impl Direction {
-    const BOTH: [Self; 2] = [Self::Ingress, Self::Egress];
+    /// In the order in which they are attached: what is steered must find its way back.
+    const BOTH: [Self; 2] = [Self::Egress, Self::Ingress];
 
     const fn program(self) -> &'static str {
         match self {
@@ -283,7 +284,7 @@ pub fn unload_pins(config: &DatapathConfig) -> Result<(), DatapathError> {
 fn detach(pins: &Pins, socket: &NamespaceSocket, ifindex: u32) -> Result<(), DatapathError> {
     let failed = |source| DatapathError::Detach { ifindex, source };
     let mut was_filtered = false;
-    for direction in Direction::BOTH {
+    for direction in Direction::BOTH.into_iter().rev() {
         let (ours, _) = filters::find(socket, ifindex, direction).map_err(failed)?;
         if ours.is_some() {
             filters::remove(socket, ifindex, direction).map_err(failed)?;

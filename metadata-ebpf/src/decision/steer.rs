@@ -29,6 +29,10 @@ pub trait Sockets {
     fn listener(&self, flow: &Flow) -> Option<u32>;
 
     fn connection(&self, flow: &Flow, header: &[u8; 20]) -> Connection;
+
+    /// Whether somebody else has this connection, at the port that the guest asked, or
+    /// is about to.
+    fn is_anothers(&self, flow: &Flow) -> bool;
 }
 
 /// How many connections guests may still open.
@@ -102,6 +106,11 @@ fn steer_segment<F: Frame + ?Sized>(
         let Some(namespace) = sockets.listener(&flow) else {
             return Decision::about(Verdict::NotOursPassed, flow);
         };
+        // A SYN that is sent again belongs to whoever has answered the first, though the
+        // answer was lost: two handshakes at once would end in a reset.
+        if sockets.is_anothers(&flow) {
+            return Decision::about(Verdict::NotOursPassed, flow);
+        }
         if !budgets.charge(&guest(frame, namespace, &flow)) {
             return Decision::about(Verdict::SurplusDropped, flow);
         }

@@ -17,6 +17,7 @@ const MAC: [u8; 6] = [0xfa, 0x16, 0x3e, 0, 0, 5];
 struct Found {
     listener: bool,
     connection: Connection,
+    is_anothers: bool,
 }
 
 /// The number of that namespace.
@@ -25,6 +26,7 @@ const NAMESPACE: u32 = 4_026_532_000;
 const ALL_OURS: Found = Found {
     listener: true,
     connection: Connection::Alive,
+    is_anothers: false,
 };
 
 impl Sockets for Found {
@@ -34,6 +36,10 @@ impl Sockets for Found {
 
     fn connection(&self, _: &Flow, _: &[u8; 20]) -> Connection {
         self.connection
+    }
+
+    fn is_anothers(&self, _: &Flow) -> bool {
+        self.is_anothers
     }
 }
 
@@ -185,6 +191,7 @@ fn only_what_the_proxy_wants_is_steered() {
     let found = |listener, connection| Found {
         listener,
         connection,
+        is_anothers: false,
     };
     for connection in [Connection::Alive, Connection::Over, Connection::None] {
         assert_eq!(verdict(SYN, found(true, connection)), Verdict::Steered);
@@ -201,6 +208,17 @@ fn only_what_the_proxy_wants_is_steered() {
             }
         }
     }
+}
+
+#[test]
+fn a_handshake_stays_with_whoever_began_it() {
+    let theirs = Found {
+        is_anothers: true,
+        ..ALL_OURS
+    };
+    let frame = tagged_request(80, SYN);
+    let decision = steer(&frame[..], &theirs, &Left::of(1), PROXY_PORT);
+    assert_eq!(decision.verdict, Verdict::NotOursPassed);
 }
 
 #[test]
