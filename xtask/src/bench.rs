@@ -4,6 +4,7 @@ mod fairness;
 mod load;
 mod machine;
 mod memory;
+mod neighbours;
 mod nginx;
 mod openstack;
 mod path;
@@ -61,6 +62,9 @@ enum Selection {
     Path,
     /// One router and many
     Memory,
+    /// Nothing, Neutron's rules and metadatad in the way of packets that are only
+    /// forwarded
+    Neighbours,
     /// What a guest that floods does to others; only when asked for, because it takes
     /// minutes
     Fairness,
@@ -77,7 +81,12 @@ enum Selection {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let parts = match arguments.only {
         Some(only) => vec![only],
-        None => vec![Selection::Steering, Selection::Path, Selection::Memory],
+        None => vec![
+            Selection::Steering,
+            Selection::Neighbours,
+            Selection::Path,
+            Selection::Memory,
+        ],
     };
     let mut progress = Progress::new(parts.len() + 2);
     let binary = build(arguments, &mut progress)?;
@@ -181,6 +190,10 @@ impl Session {
             Selection::Steering => {
                 progress.step("comparing ways of steering");
                 self.keep("steering", &steering::run(binary, self.plan)?)
+            }
+            Selection::Neighbours => {
+                progress.step("comparing what forwarded packets pay");
+                self.keep("neighbours", &neighbours::run(binary, self.plan)?)
             }
             Selection::Path => {
                 progress.step("comparing whole paths");

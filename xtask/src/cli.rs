@@ -39,10 +39,11 @@ enum Command {
     /// Build, then compare speed and memory with what Neutron uses today
     ///
     /// Each comparison runs in interleaved rounds, and a ratio is the median of
-    /// the ratios within the rounds. Without steering, iptables and TC; haproxy
-    /// and metadatad in front of a constant answer; one router and many. Prints
-    /// tables, and writes JSON below target/bench. On an idle machine only: the
-    /// load generator and the servers share its processors.
+    /// the ratios within the rounds. Without steering, iptables and TC; what each
+    /// of these costs packets that are only forwarded; haproxy and metadatad in
+    /// front of a constant answer; one router and many. Prints tables, and writes
+    /// JSON below target/bench. On an idle machine only: the load generator and
+    /// the servers share its processors.
     Bench(bench::Arguments),
     /// Boot Debian's kernels in an emulator, and serve a guest on each
     ///
