@@ -20,7 +20,6 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 pub use addresses::InterfaceAddress;
 pub use links::Link;
-pub use routes::LocalRoute;
 
 const NLMSG_ERROR: u16 = 2;
 /// Size and kind stand before each attribute's value.

@@ -110,7 +110,7 @@ fn what_somebody_removes_by_hand_is_put_back() -> Result<()> {
         format!("tc filter delete dev {interface} ingress"),
         format!("tc filter delete dev {interface} egress"),
         format!("tc qdisc delete dev {interface} clsact"),
-        "ip route delete table local local 169.254.169.254 dev lo".to_owned(),
+        "ip address delete 169.254.169.254/32 dev lo".to_owned(),
     ] {
         site.router.namespace().sh(&removal)?;
         let (guest, router) = (&site.guest, &site.router);

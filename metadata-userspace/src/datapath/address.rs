@@ -8,7 +8,7 @@ use crate::netlink::{InterfaceAddress, NamespaceSocket, NetlinkError};
 /// How ours is known from the one that Neutron's DHCP and OVN agents make: the
 /// metric of its route, since the protocol of an address (`IFA_PROTO`) is newer
 /// than the oldest kernel (Linux 5.18).
-const METRIC: u32 = 169;
+pub(super) const METRIC: u32 = 169;
 const PREFIX: u8 = 128;
 
 /// Whether this is the metadata address, and put there by us.

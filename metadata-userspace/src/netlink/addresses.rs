@@ -1,6 +1,6 @@
 //! The addresses of a namespace.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{
@@ -72,6 +72,31 @@ impl NamespaceSocket {
         Ok(listing.iter().filter_map(InterfaceAddress::read).collect())
     }
 
+    /// Puts an IPv4 address on an interface, for nobody outside of this namespace: it
+    /// becomes no packet's source by itself.
+    pub fn add_host_address(
+        &self,
+        interface: u32,
+        address: Ipv4Addr,
+        metric: u32,
+    ) -> Result<(), NetlinkError> {
+        let mut message = host_address(interface, address);
+        message
+            .attributes
+            .push(AddressAttribute::RoutePriority(metric));
+        let request = RouteNetlinkMessage::NewAddress(message);
+        self.request(request, NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Takes it off the interface; none there is no error.
+    pub fn delete_host_address(
+        &self,
+        interface: u32,
+        address: Ipv4Addr,
+    ) -> Result<(), NetlinkError> {
+        self.delete_address(host_address(interface, address))
+    }
+
     /// Puts an IPv6 address on an interface, to be used at once: without duplicate
     /// address detection.
     pub fn add_ipv6_address(
@@ -95,13 +120,25 @@ impl NamespaceSocket {
         interface: u32,
         (address, prefix): (Ipv6Addr, u8),
     ) -> Result<(), NetlinkError> {
-        let message = ipv6_address(interface, address, prefix);
-        let request = RouteNetlinkMessage::DelAddress(message);
-        match self.request(request, 0) {
+        self.delete_address(ipv6_address(interface, address, prefix))
+    }
+
+    fn delete_address(&self, message: AddressMessage) -> Result<(), NetlinkError> {
+        match self.request(RouteNetlinkMessage::DelAddress(message), 0) {
             Err(error) if error.is_gone() || error.is_unavailable() => Ok(()),
             other => other,
         }
     }
+}
+
+fn host_address(interface: u32, address: Ipv4Addr) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.prefix_len = 32;
+    message.header.scope = AddressScope::Host;
+    message.header.index = interface;
+    message.attributes = vec![AddressAttribute::Local(address.into())];
+    message
 }
 
 fn ipv6_address(interface: u32, address: Ipv6Addr, prefix: u8) -> AddressMessage {

@@ -30,7 +30,7 @@ fn l3_what_is_taken_away_comes_back() -> Result<()> {
     for taken in [
         format!("tc qdisc delete dev {interface} clsact"),
         format!("ip address delete fe80::a9fe:a9fe/128 dev {interface}"),
-        "ip route delete local 169.254.169.254 dev lo".to_owned(),
+        "ip address delete 169.254.169.254/32 dev lo".to_owned(),
         format!("ip link set {interface} down"),
     ] {
         place.ground.home.namespace().sh(&taken)?;
