@@ -8,8 +8,8 @@ use aya_ebpf::bindings::{BPF_F_CURRENT_NETNS, bpf_sock, bpf_sock_tuple};
 use aya_ebpf::helpers::generated::{
     bpf_sk_lookup_tcp, bpf_sk_release, bpf_skc_lookup_tcp, bpf_tcp_check_syncookie,
 };
-use metadata_ebpf::decision::{Connection, Sockets};
 use metadata_ebpf::METADATA_PORT;
+use metadata_ebpf::decision::{Connection, Sockets};
 use metadata_ebpf::flow::{Family, Flow};
 
 /// `BPF_TCP_TIME_WAIT` and `BPF_TCP_LISTEN` of the kernel's uapi/linux/bpf.h.

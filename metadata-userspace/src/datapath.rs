@@ -144,6 +144,19 @@ impl Datapath {
         self.ids
     }
 
+    /// Makes the place where [`Self::attach`] puts the programs; true if it was not there.
+    ///
+    /// Then an interface that was up has lost what it sent meanwhile: the kernel stops
+    /// its queues for an RCU grace period (`qdisc_graft`, `dev_deactivate_many` in its
+    /// net/sched).
+    pub fn prepare(&self, socket: &NamespaceSocket, ifindex: u32) -> Result<bool, DatapathError> {
+        match filters::ensure_clsact(socket, ifindex) {
+            Ok(Hook::Clsact { is_new }) => Ok(is_new),
+            Ok(Hook::Foreign) => Ok(false),
+            Err(source) => Err(DatapathError::Attach { ifindex, source }),
+        }
+    }
+
     /// Puts both programs on an interface of the socket's namespace, in place
     /// of earlier ones without a gap. Idempotent.
     ///
@@ -155,8 +168,10 @@ impl Datapath {
             .map_err(|source| DatapathError::Attach { ifindex, source })?;
         for direction in Direction::BOTH {
             match hook {
-                Hook::Clsact => filters::replace(socket, ifindex, direction, self.fd(direction)?)
-                    .map_err(|source| DatapathError::Attach { ifindex, source })?,
+                Hook::Clsact { .. } => {
+                    filters::replace(socket, ifindex, direction, self.fd(direction)?)
+                        .map_err(|source| DatapathError::Attach { ifindex, source })?
+                }
                 Hook::Foreign => {
                     let program = object::program_mut(&mut self.ebpf, direction.program())?;
                     tcx::attach(program, &self.pins, socket, ifindex, direction)?;

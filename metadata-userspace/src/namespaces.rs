@@ -7,6 +7,7 @@
 //! that say whether a namespace is served.
 
 mod answerer;
+mod handshakes;
 pub mod keepers;
 pub mod listener;
 pub mod monitor;

@@ -41,7 +41,10 @@ const INGRESS_QDISC: TcHandle = TcHandle {
 /// Which qdisc holds the clsact hook of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hook {
-    Clsact,
+    Clsact {
+        /// It was not there before.
+        is_new: bool,
+    },
     /// A classic `ingress` qdisc or another kind: it has no egress side, and
     /// it is not ours to remove.
     Foreign,
@@ -52,7 +55,7 @@ pub(super) enum Hook {
 pub(super) fn ensure_clsact(socket: &NamespaceSocket, ifindex: u32) -> Result<Hook, NetlinkError> {
     let request = RouteNetlinkMessage::NewQueueDiscipline(clsact(ifindex));
     match socket.request(request, NLM_F_CREATE | NLM_F_EXCL) {
-        Ok(()) => Ok(Hook::Clsact),
+        Ok(()) => Ok(Hook::Clsact { is_new: true }),
         Err(error) if error.already_exists() => hook(socket, ifindex),
         Err(error) => Err(error),
     }
@@ -64,7 +67,7 @@ fn hook(socket: &NamespaceSocket, ifindex: u32) -> Result<Hook, NetlinkError> {
         is_on(object, ifindex, TcHandle::CLSACT) && kind(object) == CLSACT.as_bytes()
     });
     Ok(if is_clsact {
-        Hook::Clsact
+        Hook::Clsact { is_new: false }
     } else {
         Hook::Foreign
     })
@@ -170,8 +173,8 @@ pub(super) fn remove_empty_clsact(
     socket: &NamespaceSocket,
     ifindex: u32,
 ) -> Result<(), NetlinkError> {
-    let clsact_is_there = hook(socket, ifindex)? == Hook::Clsact;
-    if !clsact_is_there || has_filters(socket, ifindex)? {
+    let is_foreign = hook(socket, ifindex)? == Hook::Foreign;
+    if is_foreign || has_filters(socket, ifindex)? {
         return Ok(());
     }
     match socket.request(RouteNetlinkMessage::DelQueueDiscipline(clsact(ifindex)), 0) {

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
@@ -310,8 +311,10 @@ impl Registry {
             opened.push(socket);
         }
         let role = entry.role_of_listeners(name);
-        if !retired.is_empty() {
-            self.look_again_later(name.to_owned());
+        // For what stays until running connections have ended.
+        let until_connections_end = (!retired.is_empty()).then_some(LAST_WORDS);
+        for after in until_connections_end.into_iter().chain(done.look_again) {
+            self.look_again(name.to_owned(), after);
         }
         for OpenSocket { id, .. } in retired {
             self.tell_worker(Command::Retire { id });
@@ -328,11 +331,10 @@ impl Registry {
         }
     }
 
-    /// For what stays until running connections have ended.
-    fn look_again_later(&self, name: String) {
+    fn look_again(&self, name: String, after: Duration) {
         let changes = self.changes.clone();
         spawn_local(async move {
-            tokio::time::sleep(LAST_WORDS).await;
+            tokio::time::sleep(after).await;
             // The receiver only goes when the whole supervisor does.
             let _ = changes.send(name);
         });

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::answerer;
+use super::handshakes::Handshakes;
 use super::keepers::Hold;
 use super::listener;
 use super::monitor::Monitor;
@@ -73,6 +74,7 @@ pub struct ServedNamespace {
     /// Why a driver does not run the guard, by interface.
     guard_problems: BTreeMap<u32, String>,
     open: BTreeSet<Door>,
+    handshakes: Handshakes,
     problem: Option<String>,
     was_reported: bool,
 }
@@ -102,6 +104,7 @@ impl ServedNamespace {
             ipv6_problems: BTreeMap::new(),
             guard_problems: BTreeMap::new(),
             open: BTreeSet::new(),
+            handshakes: Handshakes::default(),
             problem: None,
             was_reported: false,
         })
@@ -148,6 +151,7 @@ impl ServedNamespace {
             settings,
             open: self.open.clone(),
             reconciled: Reconciled::default(),
+            handshakes: &mut self.handshakes,
             ipv6_problems: BTreeMap::new(),
             guard_problems: BTreeMap::new(),
         };
@@ -339,6 +343,8 @@ pub struct Reconciled {
     pub closed: Vec<Door>,
     /// The router has other networks than before.
     pub interfaces_changed: bool,
+    /// After so long, though nothing changes.
+    pub look_again: Option<Duration>,
 }
 
 impl Drop for ServedNamespace {

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::answerer;
+use super::handshakes::{self, Handshakes};
 use super::keepers::Hold;
 use super::listener;
-use super::observed::{Interfaces, Ipv6Address, observe};
+use super::observed::{Attached, Interfaces, Ipv6Address, observe};
 use super::plan::{Door, Standing, Step, guard_steps, held, steps};
 use super::role::Role;
 use super::served::{Reconciled, ServeError, Settings};
 use crate::datapath::{XdpSlot, add_address, ensure_route, remove_address, remove_route};
 use crate::netlink::{Link, NamespaceSocket, NetlinkError};
+use crate::status::Answerer;
 
 /// One pass over one namespace.
 pub(super) struct Settling<'a> {
@@ -21,6 +24,7 @@ pub(super) struct Settling<'a> {
     /// Where it listens; kept up to date.
     pub(super) open: BTreeSet<Door>,
     pub(super) reconciled: Reconciled,
+    pub(super) handshakes: &'a mut Handshakes,
     /// Interfaces that are served by IPv4 only, and why.
     pub(super) ipv6_problems: BTreeMap<u32, String>,
     /// Interfaces whose driver does not run the guard though it is wanted, and why.
@@ -34,6 +38,8 @@ impl Settling<'_> {
         let netlink = NamespaceSocket::open()?;
         let mut interfaces = observe(&netlink, &self.settings.datapath)?;
         let standing = held(self.hold, self.role, &interfaces);
+        self.handshakes
+            .keep_only(|index| interfaces.contains_key(&index));
         if standing == Standing::Wanted {
             ensure_route(&netlink)?;
         }
@@ -72,6 +78,10 @@ impl Settling<'_> {
                 self.open.remove(&door);
                 self.reconciled.closed.push(door);
             }
+            Step::Attach(index) if self.has_to_wait(netlink, index, interfaces)? => {
+                self.reconciled.look_again = Some(handshakes::REPEATED);
+                return Ok(());
+            }
             Step::Attach(index) => self.settings.datapath.attach(netlink, index)?,
             Step::Detach(index) => self.settings.datapath.detach(netlink, index)?,
             Step::Guard(index) => {
@@ -87,6 +97,25 @@ impl Settling<'_> {
         }
         note(step, interfaces);
         Ok(())
+    }
+
+    /// Whether handshakes of somebody else's proxy come first.
+    fn has_to_wait(
+        &mut self,
+        netlink: &NamespaceSocket,
+        index: u32,
+        interfaces: &Interfaces,
+    ) -> Result<bool, ServeError> {
+        let interface = interfaces.get(&index);
+        let is_first = interface.is_some_and(|interface| interface.attached == Attached::Nothing);
+        let port = self.settings.config.proxy_port;
+        if !is_first || answerer::of_namespace(port) == Answerer::Nobody {
+            return Ok(false);
+        }
+        if self.settings.datapath.prepare(netlink, index)? {
+            self.handshakes.may_have_broken(index);
+        }
+        Ok(self.handshakes.are_repeated(index))
     }
 
     fn listen(&mut self, door: Door) -> Result<(), ServeError> {
@@ -131,7 +160,6 @@ impl Settling<'_> {
 
 /// What is observed once the step is done.
 fn note(step: Step, interfaces: &mut Interfaces) {
-    use super::observed::Attached;
     let Some(interface) = interface_of(step).and_then(|index| interfaces.get_mut(&index)) else {
         return;
     };
