@@ -3,6 +3,7 @@
 //! [`facts`] looks at the host, [`evaluate`] judges what was seen and does
 //! nothing else, [`report`] shows it.
 
+mod agents_path;
 mod evaluate;
 mod facts;
 mod modules;

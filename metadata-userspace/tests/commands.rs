@@ -39,7 +39,7 @@ fn with_config(command: &str, config: &str) -> Result<Output> {
 #[test]
 fn help_names_every_command_and_not_the_hidden_one() -> Result<()> {
     let help = process::read(Command::new(METADATAD).arg("--help"))?;
-    for command in ["run", "check", "status", "api", "unload"] {
+    for command in ["run", "check", "status", "api", "unload", "haproxy"] {
         let is_listed = help
             .lines()
             .any(|line| line.trim_start().starts_with(&format!("{command} ")));

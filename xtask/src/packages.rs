@@ -44,6 +44,10 @@ pub const TESTS: &[Package] = &[
         "openvswitch-switch",
         "has the schema of Open vSwitch's database",
     ),
+    package(
+        "python3-oslo.rootwrap",
+        "starts haproxies for Neutron's agents",
+    ),
     package("ethtool", "switches segmentation offload off"),
     package("iputils-ping", "shows that other traffic passes"),
     package("rabbitmq-server", "is the message bus of OpenStack"),

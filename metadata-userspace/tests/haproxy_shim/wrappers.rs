@@ -5,12 +5,13 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
-use xtask::lab::shim::{Place, private_memory};
+use nix::sys::signal::Signal;
+use xtask::lab::shim::{Place, Shim, private_memory};
 use xtask::lab::{proc, wait};
 use xtask::process;
 
@@ -105,6 +106,50 @@ fn in_edpms_side_container() -> Result<()> {
 #[test]
 fn in_kollas_side_container() -> Result<()> {
     lives_by(KOLLA, "9")
+}
+
+/// What Neutron lets its agents run in namespaces (etc/neutron/rootwrap.d).
+const FILTERS: &str = "[Filters]
+ip_exec: IpNetnsExecFilter, ip, root
+haproxy: RegExpFilter, haproxy, root, haproxy, -f, .*
+haproxy_env: EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, .*
+";
+
+/// rootwrap, in whose directories there is the haproxy of the package only.
+fn rootwrap(directory: &Path) -> Result<PathBuf> {
+    let filters = directory.join("rootwrap.d");
+    fs::create_dir(&filters)?;
+    fs::write(filters.join("rootwrap.filters"), FILTERS)?;
+    let config = directory.join("rootwrap.conf");
+    let text = format!(
+        "[DEFAULT]\nfilters_path = {}\nexec_dirs = /sbin,/usr/sbin,/bin,/usr/bin\n",
+        filters.display()
+    );
+    fs::write(&config, text)?;
+    Ok(config)
+}
+
+#[test]
+fn under_rootwrap_the_one_that_comes_first_on_the_path_is_run() -> Result<()> {
+    let mut scene = Scene::create()?;
+    let directory = tempfile::tempdir()?;
+    let config = rootwrap(directory.path())?;
+    let place = scene.place()?;
+    let path = std::env::var("PATH")?;
+    let mut command = Command::new("oslo-rootwrap");
+    command
+        .arg(&config)
+        .args(["ip", "netns", "exec", scene.namespace().name(), "env"])
+        .arg(format!("PROCESS_TAG=haproxy-{}", scene.router.id()))
+        .args(["haproxy", "-f"])
+        .arg(place.config())
+        .env("PATH", format!("{}:{path}", place.directory().display()))
+        .env("METADATAD_CONFIG", scene.daemon.config_file());
+    process::read(&mut command)?;
+    let shim = Shim::found_at(place)?;
+    scene.assert_served()?;
+    shim.end(Signal::SIGTERM)?;
+    scene.wait_until_not_served()
 }
 
 #[test]

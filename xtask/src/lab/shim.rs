@@ -260,14 +260,23 @@ impl Shim {
         if !output.status.success() {
             bail!("{}: {said}", output.status);
         }
+        let shim = Self::found_at(place).with_context(|| said.clone())?;
+        Ok((shim, said))
+    }
+
+    /// One that was started there in another way.
+    ///
+    /// # Errors
+    /// When it is not active.
+    pub fn found_at(place: Place) -> Result<Self> {
         let shim = Self {
             pid: place.pid()?,
             place,
         };
         if !shim.place.is_active() {
-            bail!("the shim is not active: {said}");
+            bail!("the shim is not active");
         }
-        Ok((shim, said))
+        Ok(shim)
     }
 
     #[must_use]
