@@ -4,6 +4,7 @@ use caps::Capability;
 
 use super::facts::{Bpffs, HostFacts};
 use super::modules::Availability;
+use super::namespaces::ForeignListener;
 use super::sources::Source;
 use super::{Finding, Severity};
 use crate::config::{Config, NovaProtocol};
@@ -23,7 +24,7 @@ pub(super) fn findings(config: &Config, facts: &HostFacts) -> Vec<Finding> {
     findings.push(bpffs(config, facts.bpffs));
     findings.extend(facts.modules.iter().filter_map(module));
     findings.push(namespaces(config, facts));
-    findings.extend(foreign_listeners(facts));
+    findings.extend(facts.foreign_listeners.iter().map(ForeignListener::finding));
     findings.extend(rules(config, facts));
     findings.push(account(facts));
     findings.extend(directories(facts));
@@ -163,20 +164,6 @@ fn namespaces(config: &Config, facts: &HostFacts) -> Finding {
             "namespaces in {directory} that match {globs:?}: {count}"
         )),
     }
-}
-
-fn foreign_listeners(facts: &HostFacts) -> Vec<Finding> {
-    facts
-        .foreign_listeners
-        .iter()
-        .map(|one| {
-            ok(format!(
-                "{}: {} (pid {}) listens on port {} too; metadatad answers while it runs, that \
-                 when it does not",
-                one.namespace, one.process, one.pid, one.port
-            ))
-        })
-        .collect()
 }
 
 /// Neutron drops what comes to its proxy's port without its mark.

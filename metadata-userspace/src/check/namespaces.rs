@@ -1,11 +1,16 @@
 //! The namespaces that would be served, and who already listens there.
 
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use glob::Pattern;
 
+use super::{Finding, Severity};
 use crate::config::NamespacesConfig;
+use crate::identity::Realm;
+use crate::namespaces::role::Role;
+use crate::shim::order::ProxyOrder;
 
 /// A named namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +26,53 @@ pub struct ForeignListener {
     pub pid: u32,
     pub process: String,
     pub port: u16,
+    /// Whose guests it serves, where it is a proxy of Neutron's.
+    pub serves: Option<Realm>,
+}
+
+impl ForeignListener {
+    pub(super) fn finding(&self) -> Finding {
+        self.for_others().unwrap_or_else(|| Finding {
+            severity: Severity::Ok,
+            what: format!(
+                "{self} listens on port {} too; metadatad answers while it runs, that when it \
+                 does not",
+                self.port
+            ),
+            remedy: None,
+        })
+    }
+
+    /// The dhcp-agent's proxy may serve a router's guests (`enable_metadata_network`). A
+    /// namespace's name does not tell: only a shim hears of it.
+    fn for_others(&self) -> Option<Finding> {
+        let serves = self.serves.as_ref()?;
+        let named = Role::of(&self.namespace)?.realm;
+        (*serves != named).then(|| Finding {
+            severity: Severity::Warning,
+            what: format!(
+                "{self} serves the guests of {serves} there; metadatad would take them for \
+                 guests of {named}, and answer 404"
+            ),
+            remedy: Some(
+                "link metadatad as haproxy on the agent's PATH, so that it is told whose they \
+                 are; or leave the namespace out of namespaces in [metadatad]"
+                    .to_owned(),
+            ),
+        })
+    }
+}
+
+impl fmt::Display for ForeignListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            namespace,
+            process,
+            pid,
+            ..
+        } = self;
+        write!(f, "{namespace}: {process} (pid {pid})")
+    }
 }
 
 /// The namespaces that the globs name.
@@ -59,6 +111,7 @@ pub(super) fn foreign_listeners(namespaces: &[Namespace], ports: &[u16]) -> Vec<
             Some(ForeignListener {
                 namespace: namespace.name.clone(),
                 pid,
+                serves: order(&process).map(|order| order.realm),
                 process: command(&process),
                 port,
             })
@@ -71,6 +124,16 @@ pub(super) fn foreign_listeners(namespaces: &[Namespace], ports: &[u16]) -> Vec<
 fn command(process: &Path) -> String {
     std::fs::read_to_string(process.join("comm"))
         .map_or_else(|_| "?".to_owned(), |name| name.trim_end().to_owned())
+}
+
+/// What Neutron wrote for a haproxy: the file that its `-f` names, which may be a
+/// container's.
+fn order(process: &Path) -> Option<ProxyOrder> {
+    let line = std::fs::read_to_string(process.join("cmdline")).ok()?;
+    let mut words = line.split('\0').skip_while(|word| *word != "-f");
+    let file = words.nth(1)?.trim_start_matches('/');
+    let text = std::fs::read_to_string(process.join("root").join(file)).ok()?;
+    ProxyOrder::parse(&text).ok()
 }
 
 /// Every process of a namespace sees all its sockets; the owner has it open.

@@ -126,15 +126,19 @@ const TABLE: &[Unused] = &[
     },
     Unused {
         group: "DEFAULT",
-        names: &[
-            "enable_isolated_metadata",
-            "force_metadata",
-            "enable_metadata_network",
-        ],
+        names: &["enable_isolated_metadata", "force_metadata"],
         when: When::On,
         used_by: &[],
         reason: "the dhcp-agent decides by it where it puts the metadata address; metadatad serves \
                  the namespaces that have it",
+    },
+    Unused {
+        group: "DEFAULT",
+        names: &["enable_metadata_network"],
+        when: When::On,
+        used_by: &[],
+        reason: "the dhcp-agent tells only its haproxy which router's guests ask through a \
+                 metadata network: link metadatad as haproxy on its PATH",
     },
     Unused {
         group: "DEFAULT",

@@ -3,6 +3,9 @@
 use anyhow::Result;
 use xtask::lab::daemon::Daemon;
 use xtask::lab::guest::Guest;
+use xtask::lab::haproxy::Haproxy;
+use xtask::lab::unique;
+use xtask::process;
 
 use crate::DOCUMENT;
 use crate::place::{Ground, Home, Kind, assert_served};
@@ -40,8 +43,24 @@ fn haproxy_serves_before_and_after_us_and_we_while_we_are_there(kind: Kind) -> R
     Ok(())
 }
 
+#[test]
+fn dhcp_check_warns_of_a_haproxy_that_serves_a_routers_guests() -> Result<()> {
+    let ground = Ground::create(Kind::Dhcp)?;
+    let Home::Network(_, network) = &ground.home else {
+        anyhow::bail!("no network's namespace");
+    };
+    let daemon = Daemon::start(ground.setup()?)?;
+    let router = unique::uuid()?;
+    let socket = daemon.agent_socket();
+    let _haproxy = Haproxy::start_for_router_on_a_network(&router, network, &socket)?;
+    let said = process::read(&mut daemon.command("check"))?;
+    let warning = format!("serves the guests of router {router} there");
+    assert!(said.contains(&warning), "{said}");
+    Ok(())
+}
+
 fn unload(daemon: &Daemon) -> Result<()> {
-    xtask::process::read(&mut daemon.command("unload")).map(drop)
+    process::read(&mut daemon.command("unload")).map(drop)
 }
 
 /// A haproxy answers by itself, in HTML, that its agent is away.

@@ -79,6 +79,28 @@ impl Haproxy {
         Self::run(command, &listener, agent_socket)
     }
 
+    /// Starts the dhcp-agent's for a router that reaches a network of its own for
+    /// metadata (`enable_metadata_network`).
+    ///
+    /// # Errors
+    /// As [`start_for_network`](Self::start_for_network).
+    pub fn start_for_router_on_a_network(
+        router_id: &str,
+        network: &AgentNamespace,
+        agent_socket: &Path,
+    ) -> Result<Self> {
+        let listener = Listener {
+            id: router_id,
+            bind: &format!("{VIP}:80"),
+            headers: &format!(
+                "del-header X-Neutron-Network-ID
+    http-request set-header X-Neutron-Router-ID {router_id}"
+            ),
+        };
+        let command = network.namespace().command("haproxy");
+        Self::run(command, &listener, agent_socket)
+    }
+
     /// Starts one on this host's loopback, with the header that OVN's agent has it
     /// write (neutron/agent/ovn/metadata/driver.py).
     ///

@@ -11,6 +11,7 @@ use super::super::rules::NeutronRules;
 use super::super::shim::ShimFacts;
 use super::*;
 use crate::config::{Account, AccountError, ConfigSource, ConfigSources, Secret};
+use crate::identity::Realm;
 
 fn config() -> Config {
     let mut config = Config::load(&ConfigSources {
@@ -176,22 +177,43 @@ fn namespaces_that_are_not_there_are_a_warning() {
     );
 }
 
-#[test]
-fn neutrons_haproxies_may_stay() {
-    let mut facts = facts();
-    facts.foreign_listeners = vec![ForeignListener {
-        namespace: "qrouter-1".to_owned(),
+fn haproxy(namespace: &str, serves: Option<Realm>) -> ForeignListener {
+    ForeignListener {
+        namespace: namespace.to_owned(),
         pid: 42,
         process: "haproxy".to_owned(),
         port: 9697,
-    }];
-    let findings = findings(&config(), &facts);
-    let told = findings.iter().find(|one| one.what.contains("haproxy"));
-    let told = told.unwrap();
-    assert_eq!(told.severity, Severity::Ok);
-    assert!(
-        told.what
-            .starts_with("qrouter-1: haproxy (pid 42) listens on port 9697 too")
+        serves,
+    }
+}
+
+#[test]
+fn neutrons_haproxies_may_stay() {
+    let id = "8f3a9a93-5a1c-4ce9-9266-e3048098412a";
+    let router = format!("qrouter-{id}");
+    for serves in [None, Some(Realm::Router(id.to_owned()))] {
+        let mut facts = facts();
+        facts.foreign_listeners = vec![haproxy(&router, serves)];
+        let findings = findings(&config(), &facts);
+        let told = findings.iter().find(|one| one.what.contains("haproxy"));
+        let told = told.unwrap();
+        assert_eq!(told.severity, Severity::Ok);
+        let start = format!("{router}: haproxy (pid 42) listens on port 9697 too");
+        assert!(told.what.starts_with(&start), "{}", told.what);
+    }
+}
+
+#[test]
+fn a_haproxy_that_serves_anothers_guests_is_a_warning() {
+    let network = "8f3a9a93-5a1c-4ce9-9266-e3048098412a";
+    let serves = Some(Realm::Router("b5e3a1d0".to_owned()));
+    let listener = haproxy(&format!("qdhcp-{network}"), serves);
+    assert_eq!(
+        complaint(|_, facts| facts.foreign_listeners = vec![listener]),
+        format!(
+            "Warning: qdhcp-{network}: haproxy (pid 42) serves the guests of router b5e3a1d0 \
+             there; metadatad would take them for guests of network {network}, and answer 404"
+        )
     );
 }
 
