@@ -67,7 +67,12 @@ pub enum Command {
     /// Link the program as `haproxy` on the agents' PATH and it is called so. Reads
     /// Neutron's generated configuration, registers the namespace with the running
     /// daemon, goes to the background, and keeps the namespace served until it is
-    /// ended. Takes haproxy's options -f, -p, -c, -D, -W, -Ws, -db and -v.
+    /// ended. Takes haproxy's options -f, -p, -c, -D, -W, -Ws, -Ds, -db, -q, -V and -v.
+    ///
+    /// Its own options, shim_socket and shim_fallback, it reads in
+    /// /etc/neutron/neutron.conf, metadata_agent.ini and metadatad.conf there, and
+    /// /etc/metadatad.conf, or in the files that METADATAD_CONFIG names, with colons
+    /// between them.
     Haproxy {
         #[arg(
             trailing_var_arg = true,
