@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use metadatad::datapath::{Datapath, ensure_route};
 use metadatad::netlink::NamespaceSocket;
+use nix::sys::socket::{setsockopt, sockopt};
 use xtask::lab::guest::{Guest, METADATA};
 use xtask::lab::proxy_socket;
 use xtask::lab::router::{Router, Subnet};
@@ -150,6 +151,25 @@ fn connections_stay_with_whoever_has_them() {
     datapath.detach(&hop.socket, hop.interface).unwrap();
     assert_eq!(ask(&mut before), OTHERS);
     assert!(packets(&datapath, "not_ours_passed") > 0);
+}
+
+#[test]
+fn a_listener_that_is_about_to_close_gets_nothing_new() {
+    let place = Place::new();
+    let hop = Hop::new();
+    let _others = Server::start(&hop.router, METADATA.into(), OTHERS);
+    let inside = hop.router.namespace();
+    let ours = inside.enter(|| proxy_socket::open(PROXY.into()));
+    let ours = ours.unwrap().unwrap();
+    let mut datapath = place.load();
+    hop.attach(&mut datapath);
+    let mut before = hop.guest.connect().unwrap();
+    // Not accepted yet: it is one of those that are on their way.
+    setsockopt(&ours, sockopt::Priority, &0).unwrap();
+    assert_eq!(ask(&mut hop.guest.connect().unwrap()), OTHERS);
+    let (accepted, _) = ours.accept().unwrap();
+    thread::spawn(move || answer(accepted, OURS));
+    assert_eq!(ask(&mut before), OURS);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Neutron's haproxy and rules may be there: before us, after us, and when we go.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use xtask::lab::daemon::Daemon;
 use xtask::lab::guest::Guest;
@@ -41,6 +43,33 @@ fn haproxy_serves_before_and_after_us_and_we_while_we_are_there(kind: Kind) -> R
         assert!(is_haproxys_own(&ground.guest)?);
     }
     Ok(())
+}
+
+mod beside_a_haproxy_the_hook_comes_first {
+    use super::*;
+
+    crate::in_each_kind!(steering_begins_when_what_the_hook_lost_is_over);
+
+    /// The kernel drops what leaves an interface while it makes a clsact qdisc there:
+    /// haproxy's answer to a SYN, whose second one would come to us.
+    fn steering_begins_when_what_the_hook_lost_is_over(kind: Kind) -> Result<()> {
+        let ground = Ground::create(kind)?;
+        if let Home::Router(router) = &ground.home {
+            router.add_neutron_rules()?;
+        }
+        let socket = tempfile::tempdir()?;
+        let _haproxy = ground.home.haproxy(&socket.path().join("none"))?;
+        let begun = Instant::now();
+        let mut daemon = Daemon::start(ground.setup()?)?;
+        daemon.wait("the hook is there", |_| {
+            let qdiscs = ground.home.namespace().sh("tc qdisc show")?;
+            Ok(qdiscs.contains("clsact"))
+        })?;
+        assert!(is_haproxys_own(&ground.guest)?);
+        daemon.wait_serving(ground.home.name())?;
+        assert!(begun.elapsed() > Duration::from_millis(1500));
+        assert_served(&ground.guest, &ground.instance)
+    }
 }
 
 #[test]

@@ -163,8 +163,12 @@ fn a_daemon_beside_a_running_haproxy_takes_over_and_gives_back() -> Result<()> {
     let _haproxy = Haproxy::start(&scene.router, &scene.daemon.agent_socket())?;
     let shim = scene.shim()?;
     scene.assert_served()?;
-    let state = scene.state()?.unwrap_or_default();
-    assert_eq!(state["answers"], "metadatad");
+    let name = scene.namespace().name().to_owned();
+    scene.daemon.wait("metadatad answers", |daemon| {
+        let state = daemon.namespace(&name)?.unwrap_or_default();
+        Ok(state["answers"] == "metadatad")
+    })?;
+    scene.assert_served()?;
     drop(shim);
     scene.wait_until_not_served()?;
     scene.assert_served()

@@ -31,6 +31,10 @@ const CONTENDERS: &[(&str, Equipment)] = &[
     ("Neutron's metadata rules", Equipment::MetadataRules),
     ("all of Neutron's rules", Equipment::AllRules),
     ("metadatad", Equipment::Metadatad(&[])),
+    (
+        "metadatad with XDP guard",
+        Equipment::Metadatad(&[("xdp_guard", "qr-*")]),
+    ),
 ];
 
 const FAR: Subnet = Subnet {
