@@ -26,6 +26,7 @@ pub mod namespaces;
 pub mod netlink;
 pub mod netns;
 pub mod nova;
+pub mod origin_form;
 pub mod proxy;
 pub mod reply;
 pub mod resolver;
