@@ -7,7 +7,7 @@
 mod connection;
 mod exchange;
 mod guest;
-mod headers;
+pub(crate) mod headers;
 mod limits;
 mod rate;
 mod retire;

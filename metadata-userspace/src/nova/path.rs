@@ -14,7 +14,7 @@ use hyper::http::uri::PathAndQuery;
 use crate::origin_form::origin_form;
 
 /// Path and query of a request, for Nova.
-pub(super) fn target(sent: &Uri) -> Result<PathAndQuery, hyper::http::Error> {
+pub(crate) fn target(sent: &Uri) -> Result<PathAndQuery, hyper::http::Error> {
     let sent = origin_form(sent)?;
     let text = match (normalised(sent.path()), sent.query()) {
         (Cow::Borrowed(_), _) => None,
