@@ -7,7 +7,7 @@ use super::handshakes::{self, Handshakes};
 use super::keepers::Hold;
 use super::listener;
 use super::observed::{Attached, Interfaces, Ipv6Address, observe};
-use super::plan::{Door, Standing, Step, guard_steps, held, steps};
+use super::plan::{Door, Standing, Step, guard_steps, held, is_left, steps};
 use super::role::Role;
 use super::served::{Reconciled, ServeError, Settings};
 use crate::datapath::{XdpSlot, add_address, ensure_route, remove_address, remove_route};
@@ -51,7 +51,7 @@ impl Settling<'_> {
                 self.judge(error, step, &netlink, &mut interfaces)?;
             }
         }
-        if self.open.is_empty() {
+        if is_left(standing, &self.open, &self.reconciled.closed) {
             remove_route(&netlink)?;
         }
         let role = self.role;
