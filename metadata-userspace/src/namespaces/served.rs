@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use nix::libc;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -59,6 +60,22 @@ pub enum ServeError {
     },
 }
 
+impl ServeError {
+    /// Whether the same may be done later, although nothing changes that we would hear
+    /// of: memory or descriptors had run out.
+    pub(super) fn may_pass(&self) -> bool {
+        let errno = match self {
+            Self::Netlink(error) => error.errno(),
+            Self::Listen { source, .. } => source.raw_os_error(),
+            Self::Netns(_) | Self::Monitor(_) | Self::Datapath(_) => None,
+        };
+        matches!(
+            errno,
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN)
+        )
+    }
+}
+
 /// A namespace that is served, or was tried to.
 pub struct ServedNamespace {
     name: String,
@@ -73,6 +90,8 @@ pub struct ServedNamespace {
     ipv6_problems: BTreeMap<u32, String>,
     /// Why a driver does not run the guard, by interface.
     guard_problems: BTreeMap<u32, String>,
+    /// One of those may pass.
+    is_short: bool,
     open: BTreeSet<Door>,
     handshakes: Handshakes,
     problem: Option<String>,
@@ -103,6 +122,7 @@ impl ServedNamespace {
             interfaces: Interfaces::new(),
             ipv6_problems: BTreeMap::new(),
             guard_problems: BTreeMap::new(),
+            is_short: false,
             open: BTreeSet::new(),
             handshakes: Handshakes::default(),
             problem: None,
@@ -118,8 +138,9 @@ impl ServedNamespace {
         &self.role
     }
 
+    /// Whether it has to be tried again.
     pub fn has_problem(&self) -> bool {
-        self.problem.is_some()
+        self.problem.is_some() || self.is_short
     }
 
     pub fn problem(&self) -> Option<&str> {
@@ -154,6 +175,7 @@ impl ServedNamespace {
             handshakes: &mut self.handshakes,
             ipv6_problems: BTreeMap::new(),
             guard_problems: BTreeMap::new(),
+            is_short: false,
         };
         let done = self.netns.run(|| work.settle());
         let Settling {
@@ -161,9 +183,11 @@ impl ServedNamespace {
             mut reconciled,
             ipv6_problems,
             guard_problems,
+            is_short,
             ..
         } = work;
         self.open = open;
+        self.is_short = is_short;
         self.report_ipv6(ipv6_problems);
         self.report_guard(guard_problems);
         match done.map_err(ServeError::from).flatten() {
@@ -364,4 +388,24 @@ async fn report_changes(
 fn clear(config: &DatapathConfig) -> Result<(), ServeError> {
     let netlink = NamespaceSocket::open()?;
     Ok(remove_from_namespace(config, &netlink)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_had_run_out_is_tried_again_and_ipv6_that_is_off_is_not() {
+        let listen = |errno| ServeError::Listen {
+            door: Door::Ipv6(2),
+            port: 9697,
+            source: io::Error::from_raw_os_error(errno),
+        };
+        let refused = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            ServeError::Netlink(NetlinkError::Refused(source))
+        };
+        assert!(listen(libc::EMFILE).may_pass() && refused(libc::ENOBUFS).may_pass());
+        assert!(!listen(libc::EADDRNOTAVAIL).may_pass() && !refused(libc::EACCES).may_pass());
+    }
 }

@@ -29,6 +29,8 @@ pub(super) struct Settling<'a> {
     pub(super) ipv6_problems: BTreeMap<u32, String>,
     /// Interfaces whose driver does not run the guard though it is wanted, and why.
     pub(super) guard_problems: BTreeMap<u32, String>,
+    /// One of those may pass.
+    pub(super) is_short: bool,
 }
 
 impl Settling<'_> {
@@ -146,6 +148,7 @@ impl Settling<'_> {
         match step {
             // IPv6 may be off on the host, in the namespace, or for want of MTU.
             Step::AddAddress(_) | Step::ReplaceAddress(_) | Step::Listen(_) => {
+                self.is_short |= error.may_pass();
                 self.ipv6_problems.insert(index, error.to_string());
                 Ok(())
             }
