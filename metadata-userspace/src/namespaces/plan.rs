@@ -211,4 +211,7 @@ pub fn name_step<Id: PartialEq>(present: Option<Id>, served: Option<Id>) -> Name
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod sequences;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;

@@ -162,7 +162,7 @@ impl Settling<'_> {
 }
 
 /// What is observed once the step is done.
-fn note(step: Step, interfaces: &mut Interfaces) {
+pub(super) fn note(step: Step, interfaces: &mut Interfaces) {
     let Some(interface) = interface_of(step).and_then(|index| interfaces.get_mut(&index)) else {
         return;
     };
