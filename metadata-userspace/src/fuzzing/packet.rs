@@ -1,10 +1,11 @@
 use std::net::IpAddr;
 
 use metadata_ebpf::decision::{
-    Connection, Decision, Rewrite, Sockets, may_come_from_metadata, may_go_to_metadata, restore,
-    steer,
+    Budgets, Connection, Decision, Rewrite, Sockets, guard, may_come_from_metadata,
+    may_go_to_metadata, restore, steer,
 };
 use metadata_ebpf::flow::Flow;
+use metadata_ebpf::guard::Guest;
 use metadata_ebpf::{METADATA_ADDRESS, METADATA_ADDRESS_V6, METADATA_PORT, Verdict};
 
 use super::second_opinion::{Segment, segment};
@@ -13,31 +14,54 @@ const PROXY_PORT: u16 = 9697;
 /// More are not looked behind.
 const MOST_EXTENSION_HEADERS: usize = 6;
 
-/// A namespace in which these are the proxy's.
+/// The number of the namespace.
+const NAMESPACE: u32 = 4_026_532_000;
+
+/// A namespace in which these are the proxy's, and guests who may open no connection more.
 struct Found {
     listener: bool,
     connection: Connection,
+    is_anothers: bool,
+    is_spent: bool,
 }
 
 impl Sockets for Found {
-    fn accept(&self, _: &Flow) -> bool {
-        self.listener
+    fn listener(&self, _: &Flow) -> Option<u32> {
+        self.listener.then_some(NAMESPACE)
     }
 
     fn connection(&self, _: &Flow, _: &[u8; 20]) -> Connection {
         self.connection
+    }
+
+    fn is_anothers(&self, _: &Flow) -> bool {
+        self.is_anothers
+    }
+}
+
+impl Budgets for Found {
+    fn charge(&self, guest: &Guest) -> bool {
+        assert_eq!(guest.namespace, NAMESPACE);
+        !self.is_spent
+    }
+
+    fn are_spent(&self, guest: &Guest) -> bool {
+        assert_eq!(guest.namespace, NAMESPACE);
+        self.is_spent
     }
 }
 
 const ALL_OURS: Found = Found {
     listener: true,
     connection: Connection::Alive,
+    is_anothers: false,
+    is_spent: false,
 };
 
 /// The programs' decisions about a frame ([`metadata_ebpf::decision`]): a rewrite stays
 /// inside of the frame and is made once; what a first glance dismisses is let through
-/// unchanged; and a segment that another parser finds reaches the proxy by the
-/// metadata port only.
+/// unchanged; a segment that another parser finds reaches the proxy by the metadata
+/// port only; and the guard drops nothing that steering would let in.
 ///
 /// The first byte tells which sockets there are.
 pub fn packet(data: &[u8]) {
@@ -46,6 +70,7 @@ pub fn packet(data: &[u8]) {
     };
     steering(frame, &found(sockets));
     steering(frame, &ALL_OURS);
+    guarding(frame, &found(sockets));
     restoring(frame);
 }
 
@@ -57,18 +82,32 @@ fn found(byte: u8) -> Found {
             1 => Connection::Over,
             _ => Connection::Alive,
         },
+        is_anothers: byte & 8 != 0,
+        is_spent: byte & 16 != 0,
+    }
+}
+
+fn guarding(frame: &[u8], sockets: &Found) {
+    let decision = guard(frame, sockets, sockets);
+    assert_eq!(decision.rewrite, None);
+    if !may_go_to_metadata(frame) {
+        assert_passes(&decision);
+    }
+    if decision.verdict == Verdict::SurplusDroppedEarly && !sockets.is_anothers {
+        let steered = steer(frame, sockets, sockets, PROXY_PORT);
+        assert_eq!(steered.verdict, Verdict::SurplusDropped);
     }
 }
 
 fn steering(frame: &[u8], sockets: &Found) {
-    let decision = steer(frame, sockets, PROXY_PORT);
+    let decision = steer(frame, sockets, sockets, PROXY_PORT);
     assert_is_sound(frame, &decision, Verdict::Steered);
     if !may_go_to_metadata(frame) {
         assert_passes(&decision);
     }
     if let Some(rewrite) = decision.rewrite {
         let rewritten = rewritten(frame, &rewrite);
-        let again = steer(rewritten.as_slice(), sockets, PROXY_PORT);
+        let again = steer(rewritten.as_slice(), sockets, sockets, PROXY_PORT);
         assert_eq!(again.verdict, Verdict::ProxyPortDropped);
     }
     if let Some(segment) = segment(frame)
@@ -84,17 +123,22 @@ fn assert_is_led(decision: &Decision, segment: &Segment, sockets: &Found) {
         _ if segment.extension_headers > MOST_EXTENSION_HEADERS => {
             assert_eq!(decision.verdict, Verdict::TooManyHeadersDropped);
         }
-        METADATA_PORT if sockets.listener && sockets.connection == Connection::Alive => {
+        METADATA_PORT if is_everything_ours(sockets) => {
             assert_eq!(decision.verdict, Verdict::Steered);
             assert_is_at(decision, segment.offset + 2, segment.offset);
         }
         METADATA_PORT => assert!(matches!(
             decision.verdict,
-            Verdict::Steered | Verdict::NotOursPassed
+            Verdict::Steered | Verdict::NotOursPassed | Verdict::SurplusDropped
         )),
         PROXY_PORT => assert_eq!(decision.verdict, Verdict::ProxyPortDropped),
         _ => assert_eq!(decision.verdict, Verdict::SteerPassed),
     }
+}
+
+fn is_everything_ours(sockets: &Found) -> bool {
+    let is_whole = !sockets.is_anothers && !sockets.is_spent;
+    sockets.listener && sockets.connection == Connection::Alive && is_whole
 }
 
 fn restoring(frame: &[u8]) {

@@ -186,7 +186,7 @@ impl Space {
         }
         let mut closed = Vec::new();
         let mut without_ipv6 = BTreeSet::new();
-        for step in steps(&self.role, standing, &self.interfaces, &self.open) {
+        for step in self.steps() {
             if let Step::Listen(Door::Ipv6(index)) = step
                 && without_ipv6.contains(&index)
             {
@@ -205,6 +205,7 @@ impl Space {
                         without_ipv6.insert(index);
                         continue;
                     }
+                    Step::Guard(_) => continue,
                     _ => return,
                 }
             }
@@ -226,6 +227,20 @@ impl Space {
             self.has_route = false;
         }
         self.is_due |= !closed.is_empty();
+    }
+
+    /// Of a host on which every driver is to run the guard.
+    fn steps(&self) -> Vec<Step> {
+        let guarded = Selection::new(&["*".to_owned()]).unwrap();
+        let standing = self.standing();
+        let mut steps = steps(&self.role, standing, &self.interfaces, &self.open);
+        steps.extend(guard_steps(
+            &self.role,
+            standing,
+            &self.interfaces,
+            &guarded,
+        ));
+        steps
     }
 
     fn assert_is_harmless(&self, step: Step, standing: Standing, closed: &[Door]) {
@@ -254,6 +269,10 @@ impl Space {
             }
             Step::Listen(Door::Ipv4) => assert!(self.has_route && standing == Standing::Wanted),
             Step::Close(door) => assert!(self.open.contains(&door)),
+            Step::Guard(index) => assert!(is_served(index), "guards where it should not"),
+            Step::Unguard(index) => {
+                assert!(matches!(one(index).xdp, XdpSlot::Guard { .. }) && !is_served(index));
+            }
         }
     }
 
@@ -275,6 +294,7 @@ impl Space {
         fresh.is_due = true;
         for interface in fresh.interfaces.values_mut() {
             interface.attached = Attached::Nothing;
+            interface.xdp = XdpSlot::Free;
             if interface.ipv6 == (Ipv6Address::Usable { ours: true }) {
                 interface.ipv6 = Ipv6Address::Missing;
             }
@@ -285,8 +305,7 @@ impl Space {
 
     fn assert_is_what_it_should_be(&self) {
         let standing = self.standing();
-        let steps = steps(&self.role, standing, &self.interfaces, &self.open);
-        assert_eq!(steps, [], "something is left to do");
+        assert_eq!(self.steps(), [], "something is left to do");
         assert_eq!(self.has_route, standing == Standing::Wanted);
         let fresh = self.made_afresh();
         assert_eq!(self.interfaces, fresh.interfaces);
