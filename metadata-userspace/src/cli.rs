@@ -22,6 +22,9 @@ pub enum Command {
     Run {
         #[command(flatten)]
         config: ConfigArgs,
+        /// End before anything is opened: a reload asks so whether it would succeed
+        #[arg(long, hide = true)]
+        verify: bool,
     },
     /// Say whether `run` would work here, and what to do where it would not
     ///
@@ -56,6 +59,9 @@ pub enum Command {
         /// TOML file of instances [default: inventory in [metadatad]]
         #[arg(long, value_name = "FILE")]
         inventory: Option<PathBuf>,
+        /// As of `run`
+        #[arg(long, hide = true)]
+        verify: bool,
     },
     /// Remove every trace of the datapath from the kernel: filters, routes, pins
     Unload {
@@ -173,7 +179,8 @@ mod tests {
         assert_eq!(
             command(line),
             Command::Run {
-                config: ConfigArgs(expected)
+                config: ConfigArgs(expected),
+                verify: false,
             }
         );
     }
@@ -186,6 +193,7 @@ mod tests {
                 config: ConfigArgs::default(),
                 listen: "[::1]:8775".parse().ok(),
                 inventory: Some("cloud.toml".into()),
+                verify: false,
             }
         );
     }

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use super::answerer;
 use super::handshakes::Handshakes;
 use super::keepers::Hold;
+use super::left::LeftSockets;
 use super::listener;
 use super::monitor::Monitor;
 use super::observed::{Attached, Interfaces, ObservedInterface};
@@ -37,6 +38,8 @@ pub struct Settings {
     /// Interfaces whose driver is to run the guard.
     pub guarded: Selection,
     pub backlog: u32,
+    /// Of the daemon before this one.
+    pub left: LeftSockets,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -168,7 +171,7 @@ impl ServedNamespace {
         let mut work = Settling {
             role: &self.role,
             hold: self.hold,
-            namespace: self.netns.id().inode,
+            namespace: self.netns.id(),
             settings,
             open: self.open.clone(),
             reconciled: Reconciled::default(),
@@ -361,14 +364,23 @@ impl ServedNamespace {
 /// What came of bringing a namespace to what it should be.
 #[derive(Debug, Default)]
 pub struct Reconciled {
-    /// Proxy sockets that this opened.
-    pub opened: Vec<(Door, OwnedFd)>,
+    /// Proxy sockets that it has now and had not before.
+    pub opened: Vec<Opened>,
     /// Those that are to take no more connections.
     pub closed: Vec<Door>,
     /// The router has other networks than before.
     pub interfaces_changed: bool,
     /// After so long, though nothing changes.
     pub look_again: Option<Duration>,
+}
+
+/// A proxy socket.
+#[derive(Debug)]
+pub struct Opened {
+    pub door: Door,
+    pub socket: OwnedFd,
+    /// The daemon before this one opened it.
+    pub was_left: bool,
 }
 
 impl Drop for ServedNamespace {

@@ -1,6 +1,7 @@
 //! Carries out what the plan says, inside a namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
 
 use super::answerer;
 use super::handshakes::{self, Handshakes};
@@ -9,17 +10,18 @@ use super::listener;
 use super::observed::{Attached, Interfaces, Ipv6Address, observe};
 use super::plan::{Door, Standing, Step, guard_steps, held, is_left, steps};
 use super::role::Role;
-use super::served::{Reconciled, ServeError, Settings};
+use super::served::{Opened, Reconciled, ServeError, Settings};
 use crate::datapath::{XdpSlot, add_address, ensure_route, remove_address, remove_route};
 use crate::netlink::{Link, NamespaceSocket, NetlinkError};
+use crate::netns::NetnsId;
 use crate::status::Answerer;
+use crate::supervisor::inherited::end_listening;
 
 /// One pass over one namespace.
 pub(super) struct Settling<'a> {
     pub(super) role: &'a Role,
     pub(super) hold: Hold,
-    /// Its inode number.
-    pub(super) namespace: u64,
+    pub(super) namespace: NetnsId,
     pub(super) settings: &'a mut Settings,
     /// Where it listens; kept up to date.
     pub(super) open: BTreeSet<Door>,
@@ -122,11 +124,36 @@ impl Settling<'_> {
 
     fn listen(&mut self, door: Door) -> Result<(), ServeError> {
         let port = self.settings.config.proxy_port;
-        let socket = listener::open(door, port, self.settings.backlog, self.namespace)
-            .map_err(|source| ServeError::Listen { door, port, source })?;
+        let opened = match self.adopt(door, port) {
+            Some(socket) => Opened {
+                door,
+                socket,
+                was_left: true,
+            },
+            None => Opened {
+                door,
+                socket: listener::open(door, port, self.settings.backlog, self.namespace.inode)
+                    .map_err(|source| ServeError::Listen { door, port, source })?,
+                was_left: false,
+            },
+        };
         self.open.insert(door);
-        self.reconciled.opened.push((door, socket));
+        self.reconciled.opened.push(opened);
         Ok(())
+    }
+
+    /// The socket that the daemon before this one had there, with those who wait in it.
+    fn adopt(&mut self, door: Door, port: u16) -> Option<OwnedFd> {
+        let address = listener::address(door, port);
+        let socket = self.settings.left.take(self.namespace, address)?;
+        match listener::adopt(&socket, self.settings.backlog, self.namespace.inode) {
+            Ok(()) => Some(socket),
+            Err(error) => {
+                tracing::warn!(%address, %error, "cannot use the socket that was left");
+                end_listening(&socket);
+                None
+            }
+        }
     }
 
     /// Whether a step that failed hinders the whole namespace.
