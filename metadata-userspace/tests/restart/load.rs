@@ -31,8 +31,10 @@ pub(crate) fn during(guest: &Guest, act: impl FnOnce() -> Result<()>) -> Result<
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| scope.spawn(move || ask_until(done, guest, number % 2 == 0)))
             .collect();
-        let acted = act();
-        done.store(true, Relaxed);
+        let acted = {
+            let _done = SetOnDrop(done);
+            act()
+        };
         let mut all = Tally::default();
         for client in clients {
             let tally = client.join().map_err(|_| anyhow!("a client panicked"))?;
@@ -42,6 +44,15 @@ pub(crate) fn during(guest: &Guest, act: impl FnOnce() -> Result<()>) -> Result<
         }
         acted.map(|()| all)
     })
+}
+
+/// Also when what happens meanwhile panics.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 fn ask_until(done: &AtomicBool, guest: &Guest, keep_alive: bool) -> Tally {

@@ -68,7 +68,7 @@ fn guest_of(site: &Site) -> Guest {
 }
 
 fn has_ended(pid: u32) -> bool {
-    proc::status(pid, "State").map_or(true, |state| state.starts_with('Z'))
+    proc::status(pid, "State").is_err()
 }
 
 fn wait_ended(pid: u32) -> Result<()> {
