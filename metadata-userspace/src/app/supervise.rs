@@ -1,6 +1,9 @@
 //! The supervisor's main loop: hears what happens, has the registry act on it,
 //! and keeps the worker supplied.
 
+mod progress;
+mod reload;
+
 use std::future::pending;
 use std::io;
 use std::time::Duration;
@@ -10,7 +13,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::inventory_file::InventoryFile;
-use super::lineage::{Lineage, PROXY};
+use super::lineage::Lineage;
 use super::signals::{Asked, Signals};
 use crate::config::Account;
 use crate::datapath::{self, Datapath};
@@ -23,6 +26,8 @@ use crate::supervisor::orders::Briefing;
 use crate::supervisor::service_manager::watchdog_interval;
 use crate::supervisor::successor::NoSuccessor;
 use crate::supervisor::worker_process::{Command, Event, WorkerProcess};
+use progress::Progress;
+use reload::Verification;
 
 /// How soon a namespace that could not be served is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -61,27 +66,6 @@ struct Supervisor {
     verification: Verification,
     /// Where the answer goes whether the program could be executed anew.
     verdicts: mpsc::UnboundedSender<Result<(), NoSuccessor>>,
-}
-
-/// Whether the program is asked at the moment if it could be executed anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verification {
-    None,
-    Running,
-    /// Since it began, somebody wanted another.
-    Outdated,
-}
-
-/// How far the start has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    /// Not all namespaces have been looked at.
-    Starting,
-    /// The worker was asked to say when it serves them.
-    Asked,
-    Serving,
-    /// The service manager knows, and of how many.
-    Reported(usize),
 }
 
 /// How the daemon ended.
@@ -262,85 +246,6 @@ impl Supervisor {
         }
     }
 
-    /// What is to be done and said once all namespaces have been looked at.
-    fn proceed(&mut self) {
-        let (served, has_left) = match &mut self.namespaces {
-            Some(Namespaces { registry, .. }) if registry.has_work() => return,
-            Some(Namespaces { registry, .. }) => (registry.len(), !registry.left().is_empty()),
-            None => (0, false),
-        };
-        self.have_sockets_kept();
-        match self.progress {
-            Progress::Starting => {
-                self.tell_worker(Command::Ready);
-                self.progress = Progress::Asked;
-            }
-            Progress::Asked => {}
-            Progress::Serving => {
-                self.lineage.service_manager().ready(&serving(served));
-                self.progress = Progress::Reported(served);
-            }
-            Progress::Reported(before) => {
-                if before != served {
-                    self.lineage.service_manager().status(&serving(served));
-                    self.progress = Progress::Reported(served);
-                }
-                if !has_left {
-                    self.lineage.relieve_predecessors();
-                }
-            }
-        }
-    }
-
-    fn have_sockets_kept(&mut self) {
-        if let Some(Namespaces { registry, .. }) = &mut self.namespaces {
-            let sockets = registry.take_unkept();
-            self.lineage.service_manager().keep(PROXY, &sockets);
-        }
-    }
-
-    /// Asks the program whether it could start with what the files say now.
-    fn verify_successor(&mut self) {
-        if self.verification != Verification::None {
-            self.verification = Verification::Outdated;
-            return;
-        }
-        self.verification = Verification::Running;
-        let (successor, verdicts) = (self.lineage.successor().clone(), self.verdicts.clone());
-        spawn_local(async move {
-            // The receiver only goes when the whole supervisor does.
-            let _ = verdicts.send(successor.verify().await);
-        });
-    }
-
-    /// Becomes the new program, unless there is something wrong with it.
-    fn replace(&mut self, verdict: Result<(), NoSuccessor>) {
-        let outdated = self.verification == Verification::Outdated;
-        self.verification = Verification::None;
-        if outdated {
-            return self.verify_successor();
-        }
-        let problem = match verdict {
-            Ok(()) => self.execute_successor(),
-            Err(problem) => problem,
-        };
-        tracing::error!(%problem, "not reloaded; everything goes on as it was");
-    }
-
-    fn execute_successor(&mut self) -> NoSuccessor {
-        tracing::info!("reloading: the program takes its own place");
-        self.have_sockets_kept();
-        let registry = self.namespaces.as_ref().map(|all| &all.registry);
-        let proxies = registry.into_iter().flat_map(Registry::sockets);
-        let worker = self.worker.pid.and_then(|pid| i32::try_from(pid).ok());
-        let problem = self.lineage.replace(proxies, worker);
-        // The service manager was told otherwise; `proceed` tells it again.
-        if let Progress::Reported(_) = self.progress {
-            self.progress = Progress::Serving;
-        }
-        problem
-    }
-
     fn host_state(&self) -> HostState {
         let mut state = HostState {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -371,10 +276,6 @@ impl Supervisor {
         // The receiver only goes when the whole supervisor does.
         let _ = self.commands.send(command);
     }
-}
-
-fn serving(namespaces: usize) -> String {
-    format!("Serving {namespaces} namespaces")
 }
 
 fn describe_datapath(datapath: &Datapath, state: &mut HostState) {

@@ -165,11 +165,14 @@ impl Registry {
         }
     }
 
-    /// Everything was seen once: what is pinned for other namespaces is stale.
+    /// Everything was seen once: what is pinned for other namespaces and by other versions
+    /// is stale.
     fn prune(&self) {
         let ids = self.entries.values().map(|entry| entry.namespace.id());
         let live: Vec<u64> = ids.map(|id| id.inode).collect();
-        if let Err(error) = self.settings.datapath.prune_links(&live) {
+        let datapath = &self.settings.datapath;
+        let pruned = datapath.prune_links(&live);
+        if let Err(error) = pruned.and_then(|()| datapath.remove_other_versions()) {
             tracing::warn!(%error, "cannot remove stale pins");
         }
     }
