@@ -155,7 +155,11 @@ fn source(id: &'static str, value: &'static str) -> Arg {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 mod tests {
     use super::*;
 
@@ -196,6 +200,30 @@ mod tests {
                 verify: false,
             }
         );
+    }
+
+    #[test]
+    fn the_unit_calls_what_there_is() {
+        let unit = include_str!("../../dist/metadatad.service");
+        let calls: Vec<Command> = unit
+            .lines()
+            .filter_map(|line| line.split_once("=/usr/sbin/metadatad "))
+            .map(|(_, arguments)| command(&format!("metadatad {arguments}")))
+            .collect();
+        let [
+            Command::Run {
+                config,
+                verify: false,
+            },
+            Command::Run {
+                config: verified,
+                verify: true,
+            },
+        ] = calls.as_slice()
+        else {
+            panic!("{calls:?}");
+        };
+        assert_eq!(config, verified);
     }
 
     #[test]

@@ -108,3 +108,22 @@ async fn reap(orphans: Orphans) {
         tracing::warn!(%error, "cannot hear of the end of earlier workers");
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// `MAX_ARG_STRLEN` of linux/binfmts.h, in pages of 4 KiB.
+    const LONGEST_VARIABLE: usize = 128 * 1024;
+
+    #[test]
+    fn the_names_of_all_that_the_unit_has_kept_fit_into_a_variable() {
+        let unit = include_str!("../../../dist/metadatad.service");
+        let most = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("FileDescriptorStoreMax="));
+        let most: usize = most.unwrap().parse().unwrap();
+        assert!("LISTEN_FDNAMES=".len() + most * (PROXY.len() + 1) < LONGEST_VARIABLE);
+    }
+}

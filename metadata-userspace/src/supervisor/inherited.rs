@@ -144,21 +144,15 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_listens_no_more() {
-        let listeners: Vec<_> = (0..3)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let addresses: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap()).collect();
-        let numbers: Vec<_> = listeners.iter().map(AsRawFd::as_raw_fd).collect();
-        // Somebody else holds them too.
-        let _held: Vec<_> = listeners.iter().map(|l| l.try_clone().unwrap()).collect();
-        let mut inherited = with("metrics", listeners);
-        let taken = inherited.take("metrics", |fd| fd.as_raw_fd() == numbers[1]);
-        assert_eq!(taken.map(|fd| fd.as_raw_fd()), Some(numbers[1]));
-        let answers = |address| TcpStream::connect(address).is_ok();
-        assert_eq!(
-            addresses.into_iter().map(answers).collect::<Vec<_>>(),
-            [false, true, false]
-        );
+        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = listeners.each_ref().map(|one| one.local_addr().unwrap());
+        let [_, wanted, _] = listeners.each_ref().map(AsRawFd::as_raw_fd);
+        let _somebody_else_holds_them = listeners.each_ref().map(|one| one.try_clone().unwrap());
+        let mut inherited = with("metrics", listeners.into());
+        let taken = inherited.take("metrics", |fd| fd.as_raw_fd() == wanted);
+        assert_eq!(taken.map(|fd| fd.as_raw_fd()), Some(wanted));
+        let answers = addresses.map(|address| TcpStream::connect(address).is_ok());
+        assert_eq!(answers, [false, true, false]);
         assert!(inherited.take("metrics", |_| true).is_none());
     }
 }

@@ -35,7 +35,10 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
             () = desk.asked() => control.send(&Report::AskHostState, None).await,
         };
         match done {
-            Err(ControlError::Closed) => return Ok(outlive_the_supervisor(worker).await),
+            Err(ControlError::Closed) => {
+                outlive_the_supervisor(worker).await;
+                return Ok(());
+            }
             done => done?,
         }
     }

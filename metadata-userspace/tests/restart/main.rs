@@ -7,6 +7,7 @@ mod fake;
 mod load;
 mod reload;
 mod service;
+mod upgrade;
 
 use std::fs;
 use std::sync::Arc;
