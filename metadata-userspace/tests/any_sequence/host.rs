@@ -8,8 +8,9 @@ use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use xtask::lab::daemon::{Daemon, Setup};
 use xtask::lab::namespace::{self, Namespace};
+use xtask::lab::router::VIP;
 use xtask::lab::shim::{Shim, Wanted};
-use xtask::lab::unique;
+use xtask::lab::{proc, unique, wait};
 use xtask::process;
 
 use crate::snapshot::{self, Space};
@@ -30,16 +31,27 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// With three namespaces that are served.
     pub(crate) fn start() -> Result<Self> {
         let ids = [unique::uuid()?, unique::uuid()?, unique::uuid()?];
         let names = names(&ids);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let setup = Setup::new(METADATAD, &names, String::new())?;
-        Ok(Self {
+        let mut host = Self {
             daemon: Daemon::start(setup)?,
             shims: Vec::new(),
             ids,
-        })
+        };
+        for (place, name) in host.names().iter().enumerate() {
+            let namespace = Namespace::create(name)?.kept();
+            let interface = tenant(place);
+            plug(&namespace, interface)?;
+            if place > 0 {
+                namespace.ip(&format!("addr add {VIP}/32 dev {interface}"))?;
+            }
+            host.daemon.wait_serving(name)?;
+        }
+        Ok(host)
     }
 
     pub(crate) fn names(&self) -> [String; 3] {
@@ -57,10 +69,8 @@ impl Host {
             }
             Event::NameCame(_) => {}
             Event::NameWent(place) => namespace::remove(self.namespace(place).name()),
-            Event::InterfaceCame(place, name) => {
-                self.try_ip(place, &format!("link add {name} type dummy"));
-                self.try_ip(place, &format!("link set {name} up"));
-            }
+            // There may be one.
+            Event::InterfaceCame(place, name) => drop(plug(&self.namespace(place), name)),
             Event::Told(place, line) => self.try_ip(place, &line),
             Event::FiltersTaken(place, name) => {
                 // There may be none.
@@ -79,8 +89,16 @@ impl Host {
                 }
             }
             Event::DaemonKilled => {
+                let worker = self.daemon.worker_pid()?;
                 self.daemon.signal(Signal::SIGKILL)?;
-                self.daemon.start_again()?;
+                // As an init system does, wait for all of it.
+                let daemon = &mut self.daemon;
+                wait::until("the daemon has ended", LIMIT, || {
+                    let state = proc::status(worker, "State");
+                    let worker_ended = state.map_or(true, |state| state.starts_with('Z'));
+                    Ok(daemon.check_running().is_err() && worker_ended)
+                })?;
+                daemon.start_again()?;
             }
             Event::DaemonStopped => {
                 self.daemon.stop()?;
@@ -148,6 +166,18 @@ impl Host {
         }
         self.daemon.start_again()
     }
+}
+
+/// The interface with guests behind it.
+pub(crate) fn tenant(place: Place) -> &'static str {
+    if place == 0 { "qr-1" } else { "tap1" }
+}
+
+fn plug(namespace: &Namespace, name: &str) -> Result<()> {
+    namespace.ip(&format!("link add {name} type veth peer name to-{name}"))?;
+    namespace.ip(&format!("link set {name} up"))?;
+    namespace.ip(&format!("link set to-{name} up"))?;
+    Ok(())
 }
 
 impl Drop for Host {

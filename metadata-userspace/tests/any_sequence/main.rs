@@ -5,7 +5,6 @@ mod host;
 mod snapshot;
 
 use proptest::prelude::*;
-use proptest::sample::select;
 use proptest::test_runner::{TestCaseError, TestRunner};
 
 use host::Host;
@@ -22,6 +21,7 @@ pub(crate) type Place = usize;
 pub(crate) enum Event {
     NameCame(Place),
     NameWent(Place),
+    /// An end of a cable, up, with the other end beside it.
     InterfaceCame(Place, &'static str),
     /// What `ip` is told in a namespace.
     Told(Place, String),
@@ -34,32 +34,40 @@ pub(crate) enum Event {
     Pause(u64),
 }
 
+/// A namespace and an interface in it, more often than not one with guests behind it.
+fn interface() -> impl Strategy<Value = (Place, &'static str)> {
+    (0..host::KINDS.len(), prop::bool::weighted(0.8))
+        .prop_map(move |(at, is_tenant)| (at, if is_tenant { host::tenant(at) } else { "qg-1" }))
+}
+
+fn told(line: &'static str) -> impl Strategy<Value = Event> {
+    interface().prop_map(move |(at, name)| Event::Told(at, line.replace("NAME", name)))
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let place = || 0..host::KINDS.len();
-    let name = || select(vec!["qr-1", "tap1", "qg-1"]);
-    let told = |line: &'static str| {
-        (place(), name()).prop_map(move |(at, name)| Event::Told(at, line.replace("NAME", name)))
-    };
     prop_oneof![
-        4 => place().prop_map(Event::NameCame),
+        1 => place().prop_map(Event::NameCame),
         1 => place().prop_map(Event::NameWent),
-        5 => (place(), name()).prop_map(|(at, name)| Event::InterfaceCame(at, name)),
+        3 => interface().prop_map(|(at, name)| Event::InterfaceCame(at, name)),
         1 => told("link del NAME"),
         1 => told("link set NAME down"),
         1 => told("link set NAME up"),
         1 => told("link set NAME name qr-2"),
-        2 => told("addr add 169.254.169.254/32 dev NAME"),
+        1 => told("link set NAME name qg-2"),
+        1 => told("addr add 169.254.169.254/32 dev NAME"),
         1 => told("addr del 169.254.169.254/32 dev NAME"),
         1 => told("addr flush dev NAME scope link"),
-        1 => told("link add ha-1 type dummy"),
         1 => told("addr add 10.0.0.1/24 dev NAME"),
+        1 => told("link add ha-1 type veth peer name to-ha-1"),
+        1 => told("link del ha-1"),
         1 => told("route del local 169.254.169.254 dev lo table local"),
-        2 => (place(), name()).prop_map(|(at, name)| Event::FiltersTaken(at, name)),
+        1 => interface().prop_map(|(at, name)| Event::FiltersTaken(at, name)),
         2 => place().prop_map(Event::ShimCame),
-        2 => place().prop_map(Event::ShimLeft),
+        1 => place().prop_map(Event::ShimLeft),
         1 => Just(Event::DaemonKilled),
         1 => Just(Event::DaemonStopped),
-        4 => (0..300_u64).prop_map(Event::Pause),
+        6 => (0..200_u64).prop_map(Event::Pause),
     ]
 }
 

@@ -41,7 +41,12 @@ impl Space {
     }
 }
 
-pub(crate) fn of(namespace: &Namespace, state: Option<Value>) -> Result<Space> {
+pub(crate) fn of(namespace: &Namespace, mut state: Option<Value>) -> Result<Space> {
+    // They register again in any order.
+    let shims = state.as_mut().and_then(|state| state.get_mut("shims"));
+    if let Some(shims) = shims.and_then(Value::as_array_mut) {
+        shims.sort_by_key(Value::as_u64);
+    }
     let mut interfaces = BTreeMap::new();
     for line in namespace.ip("-o link show")?.lines() {
         let name = line.split([':', '@']).nth(1).unwrap_or_default().trim();
