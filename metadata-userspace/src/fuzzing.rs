@@ -23,8 +23,11 @@ pub use ovsdb::ovsdb;
 pub use packet::packet;
 pub use saved_syn::saved_syn;
 
-/// Each property by the name of its target.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+/// A property, and the name of its target.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 7] = [
     ("haproxy_config", haproxy_config),
     ("http_head", http_head),
     ("oslo_config", oslo_config),
