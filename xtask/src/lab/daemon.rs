@@ -224,9 +224,14 @@ impl Daemon {
     /// When the daemon ended.
     pub fn check_running(&mut self) -> Result<()> {
         match self.child.try_wait()? {
-            Some(status) => bail!("metadatad ended: {status}"),
+            Some(status) => bail!("metadatad ended: {status}: {}", self.last_line()),
             None => Ok(()),
         }
+    }
+
+    fn last_line(&self) -> String {
+        let log = self.log();
+        log.lines().next_back().unwrap_or_default().to_owned()
     }
 
     fn wait_ready(&mut self) -> Result<()> {
