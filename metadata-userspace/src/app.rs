@@ -72,6 +72,7 @@ pub fn main(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Haproxy { options } => return Ok(shim::run(&options)),
         Command::Worker { uid, gid } => worker::run(uid, gid)?,
+        Command::Holder { uid, gid } => worker::hold(uid, gid)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -87,6 +87,14 @@ pub enum Command {
         )]
         options: Vec<OsString>,
     },
+    /// Holds sockets from one `run` to the next, which starts it itself
+    #[command(hide = true)]
+    Holder {
+        #[arg(long)]
+        uid: u32,
+        #[arg(long)]
+        gid: u32,
+    },
     /// The unprivileged half of `run`, which `run` starts itself
     #[command(hide = true)]
     Worker {

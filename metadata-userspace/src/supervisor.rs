@@ -7,6 +7,7 @@
 pub mod adoption;
 pub mod broker;
 pub mod control;
+pub mod holder;
 pub mod inherited;
 pub mod listeners;
 pub mod orders;

@@ -17,8 +17,8 @@ use crate::supervisor::orders::ListenerRole;
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let config = without_agent(config);
     let mut inherited = Inherited::of_environment();
-    let mut lineage = Lineage::begin(&mut inherited)?;
     let account = config.worker.account()?;
+    let mut lineage = Lineage::begin(&mut inherited, &account)?;
     let (commands, queue) = mpsc::unbounded_channel();
     let api = Opener {
         config: &config,

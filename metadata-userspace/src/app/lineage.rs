@@ -7,15 +7,16 @@ use std::rc::Rc;
 
 use tokio::task::spawn_local;
 
+use crate::config::Account;
+use crate::supervisor::holder::{self, Holder};
 use crate::supervisor::inherited::Inherited;
 use crate::supervisor::orphans::Orphans;
 use crate::supervisor::service_manager::ServiceManager;
 use crate::supervisor::succession::{self, Succession};
 use crate::supervisor::successor::{NoSuccessor, Successor};
 
-/// By what name guests' sockets are left. The sockets tell the rest: there may be
-/// thousands, and the kernel takes no more than 128 KiB of names (`LISTEN_FDNAMES`).
-pub const PROXY: &str = "proxy";
+/// By what name guests' sockets are left. The sockets tell the rest.
+const PROXY: &str = "proxy";
 
 /// Those before and after this process.
 pub struct Lineage {
@@ -24,21 +25,24 @@ pub struct Lineage {
     succession: Rc<Succession>,
     /// What workers wait for whose supervisors are gone.
     wills: Vec<OwnedFd>,
-    /// Workers that are our children all the same.
+    /// Children that nobody waits for.
     orphans: Orphans,
+    account: Account,
+    /// Of guests' sockets, if there is somebody to keep the connection to it.
+    holder: Option<Holder>,
     /// What is left besides guests' sockets, by name.
     belongings: Vec<(&'static str, Rc<OwnedFd>)>,
 }
 
 impl Lineage {
     /// Needs tokio's local task set.
-    pub fn begin(inherited: &mut Inherited) -> io::Result<Self> {
+    pub fn begin(inherited: &mut Inherited, account: &Account) -> io::Result<Self> {
         let manager = ServiceManager::of_environment();
         let succession = Succession::new()?;
         // What the service manager keeps, it alone keeps: so it can be seen whether it
         // does.
         manager.keep(succession::NAME, &[succession.will()?]);
-        let orphans = Orphans::new(std::mem::take(&mut inherited.workers));
+        let orphans = Orphans::new(std::mem::take(&mut inherited.children));
         spawn_local(reap(orphans.clone()));
         Ok(Self {
             manager,
@@ -46,6 +50,8 @@ impl Lineage {
             succession: Rc::new(succession),
             wills: inherited.take_all(succession::NAME),
             orphans,
+            account: account.clone(),
+            holder: None,
             belongings: Vec::new(),
         })
     }
@@ -70,6 +76,56 @@ impl Lineage {
         self.belongings.push((name, descriptor));
     }
 
+    /// Guests' sockets that were left.
+    pub fn take_proxies(&mut self, inherited: &mut Inherited) -> Vec<OwnedFd> {
+        let mut left = inherited.take_all(PROXY);
+        if !self.manager.is_there() {
+            return left;
+        }
+        let connections = inherited.take_all(holder::NAME);
+        let answers = connections.into_iter().filter_map(|connection| {
+            let holder = Holder::of(connection).ok()?;
+            let held = holder.hand_out().ok()?;
+            Some((holder, held))
+        });
+        match answers.last() {
+            Some((holder, held)) => {
+                left.extend(held);
+                self.holder = Some(holder);
+            }
+            None => self.start_holder(&left),
+        }
+        left
+    }
+
+    /// Leaves guests' sockets too: these are new, and `all` there are if the holder is not
+    /// what it was.
+    pub fn leave_proxies(&mut self, new: &[Rc<OwnedFd>], all: impl FnOnce() -> Vec<Rc<OwnedFd>>) {
+        let held = self.holder.as_ref().map(|holder| holder.hold(new));
+        if let Some(Err(error)) = held {
+            tracing::error!(%error, "lost the holder of sockets; starting another");
+            self.start_holder(&all());
+        }
+    }
+
+    fn start_holder(&mut self, sockets: &[impl AsFd]) {
+        let started = Holder::start(&self.account).and_then(|(holder, pid)| {
+            self.orphans.add(pid);
+            holder.hold(sockets)?;
+            Ok(holder)
+        });
+        match started {
+            Ok(holder) => {
+                self.manager.keep(holder::NAME, &[&holder]);
+                self.holder = Some(holder);
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot have guests' sockets held for the next daemon");
+                self.holder = None;
+            }
+        }
+    }
+
     /// Tells earlier workers that ours serves everything.
     pub fn relieve_predecessors(&mut self) {
         self.wills.drain(..).for_each(succession::take_over);
@@ -92,38 +148,24 @@ impl Lineage {
             Err(error) => return NoSuccessor::Handover(error.into()),
         };
         let belongings = self.belongings.iter().map(|(name, fd)| (*name, fd.as_fd()));
+        let holder = self
+            .holder
+            .iter()
+            .map(|holder| (holder::NAME, holder.as_fd()));
         let wills = self.wills.iter().chain([&will]);
         let descriptors: Vec<(&str, BorrowedFd<'_>)> = belongings
+            .chain(holder)
             .chain(proxies.map(|fd| (PROXY, fd.as_fd())))
             .chain(wills.map(|will| (succession::NAME, will.as_fd())))
             .collect();
-        let workers = self.orphans.pids().into_iter().chain(worker).collect();
+        let children = self.orphans.pids().into_iter().chain(worker).collect();
         self.manager.reloading();
-        self.successor.execute(&descriptors, workers)
+        self.successor.execute(&descriptors, children)
     }
 }
 
 async fn reap(orphans: Orphans) {
     if let Err(error) = orphans.reap().await {
-        tracing::warn!(%error, "cannot hear of the end of earlier workers");
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use super::*;
-
-    /// `MAX_ARG_STRLEN` of linux/binfmts.h, in pages of 4 KiB.
-    const LONGEST_VARIABLE: usize = 128 * 1024;
-
-    #[test]
-    fn the_names_of_all_that_the_unit_has_kept_fit_into_a_variable() {
-        let unit = include_str!("../../../dist/metadatad.service");
-        let most = unit
-            .lines()
-            .find_map(|line| line.strip_prefix("FileDescriptorStoreMax="));
-        let most: usize = most.unwrap().parse().unwrap();
-        assert!("LISTEN_FDNAMES=".len() + most * (PROXY.len() + 1) < LONGEST_VARIABLE);
+        tracing::warn!(%error, "cannot hear of children that end");
     }
 }

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use super::lineage::{self, Lineage};
+use super::lineage::Lineage;
 use super::listeners::Opener;
 use super::supervise::{Ended, Namespaces, Worker, supervise};
 use super::{listeners, passwords, random_secret};
@@ -33,7 +33,7 @@ use crate::upstream::TlsFiles;
 pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let account = config.worker.account()?;
     let mut inherited = Inherited::of_environment();
-    let mut lineage = Lineage::begin(&mut inherited)?;
+    let mut lineage = Lineage::begin(&mut inherited, &account)?;
     if config.api.embedded && config.nova.shared_secret.0.is_empty() {
         // Both ends are in this daemon, and nobody else is to sign.
         config.nova.shared_secret = random_secret::take_or_make(&mut inherited, &mut lineage)?;
@@ -52,7 +52,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let host = Host {
         first_listener: hand_over(listeners, &commands)?,
         shims,
-        left: LeftSockets::new(inherited.take_all(lineage::PROXY)),
+        left: LeftSockets::new(lineage.take_proxies(&mut inherited)),
     };
     if config.api.embedded {
         passwords::prepare(&config.api.password_dir, &account)?;

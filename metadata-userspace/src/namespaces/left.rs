@@ -6,6 +6,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
+use nix::sys::stat::fstat;
+
 use crate::netns::NetnsId;
 use crate::supervisor::adoption::tcp_address;
 use crate::supervisor::inherited::end_listening;
@@ -22,6 +24,7 @@ impl LeftSockets {
         for socket in sockets {
             match place(&socket).map(|place| left.entry(place)) {
                 Ok(Entry::Vacant(vacant)) => drop(vacant.insert(socket)),
+                Ok(Entry::Occupied(known)) if is_same(known.get(), &socket) => {}
                 Ok(Entry::Occupied(_)) => end_listening(&socket),
                 Err(error) => {
                     tracing::warn!(%error, "a socket that was left cannot be used");
@@ -49,6 +52,12 @@ impl LeftSockets {
     }
 }
 
+/// Several may have kept one socket.
+fn is_same(one: &OwnedFd, other: &OwnedFd) -> bool {
+    let inode = |socket: &OwnedFd| fstat(socket).map(|status| status.st_ino);
+    matches!((inode(one), inode(other)), (Ok(one), Ok(other)) if one == other)
+}
+
 fn place(socket: &OwnedFd) -> io::Result<(NetnsId, SocketAddr)> {
     Ok((NetnsId::of_socket(socket)?, tcp_address(socket)?))
 }
@@ -71,10 +80,12 @@ mod tests {
         };
         let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [wanted, unwanted] = sockets.each_ref().map(|s| s.local_addr().unwrap());
-        let _others_hold_them = sockets.each_ref().map(|s| s.try_clone().unwrap());
+        let others_hold_them = sockets.each_ref().map(|s| s.try_clone().unwrap());
         let not_listening = TcpStream::connect(wanted).unwrap();
         let sockets = sockets.map(OwnedFd::from).into_iter();
-        let mut left = LeftSockets::new(sockets.chain([not_listening.into()]));
+        let [copy, _] = others_hold_them.each_ref().map(|s| s.try_clone().unwrap());
+        let copy = OwnedFd::from(copy);
+        let mut left = LeftSockets::new(sockets.chain([not_listening.into(), copy]));
         assert!(left.take(elsewhere, wanted).is_none());
         assert!(left.take(here, wanted).is_some());
         assert!(left.take(here, wanted).is_none());

@@ -24,16 +24,16 @@ const FIRST: RawFd = 3;
 pub struct Handover {
     /// Open descriptors with their names.
     pub descriptors: Vec<(String, RawFd)>,
-    /// Workers that have not ended yet.
-    pub workers: Vec<i32>,
+    /// Children that have not ended yet.
+    pub children: Vec<i32>,
 }
 
 /// What was left, by name.
 #[derive(Debug, Default)]
 pub struct Inherited {
     named: BTreeMap<String, Vec<OwnedFd>>,
-    /// Children that are workers of our predecessors.
-    pub workers: Vec<i32>,
+    /// Children that programs before this one started.
+    pub children: Vec<i32>,
 }
 
 impl Inherited {
@@ -46,13 +46,13 @@ impl Inherited {
         }
         if let Some(Handover {
             descriptors,
-            workers,
+            children,
         }) = handed_over()
         {
             for (name, number) in descriptors {
                 inherited.add(name, number);
             }
-            inherited.workers = workers;
+            inherited.children = children;
         }
         inherited
     }
@@ -138,7 +138,7 @@ mod tests {
         let fds = listeners.into_iter().map(OwnedFd::from).collect();
         Inherited {
             named: [(name.to_owned(), fds)].into(),
-            workers: Vec::new(),
+            children: Vec::new(),
         }
     }
 

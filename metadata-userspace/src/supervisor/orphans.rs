@@ -1,5 +1,5 @@
-//! Workers of the program whose place this one took: they are our children, and
-//! nobody else can see them end.
+//! Children that nobody waits for: the holder of sockets, and workers of the program whose
+//! place this one took.
 
 use std::cell::RefCell;
 use std::io;
@@ -14,22 +14,23 @@ use tokio::signal::unix::{SignalKind, signal};
 pub struct Orphans(Rc<RefCell<Vec<i32>>>);
 
 impl Orphans {
-    pub fn new(workers: Vec<i32>) -> Self {
-        Self(Rc::new(RefCell::new(workers)))
+    pub fn new(children: Vec<i32>) -> Self {
+        Self(Rc::new(RefCell::new(children)))
     }
 
     pub fn pids(&self) -> Vec<i32> {
         self.0.borrow().clone()
     }
 
-    /// Returns when the last one has ended.
+    pub fn add(&self, child: u32) {
+        self.0.borrow_mut().extend(i32::try_from(child));
+    }
+
+    /// Notices their ends, as long as the process lives.
     pub async fn reap(self) -> io::Result<()> {
         let mut child_ended = signal(SignalKind::child())?;
         loop {
             self.0.borrow_mut().retain(|pid| lives(*pid));
-            if self.0.borrow().is_empty() {
-                return Ok(());
-            }
             child_ended.recv().await;
         }
     }

@@ -48,6 +48,10 @@ impl ServiceManager {
         }
     }
 
+    pub fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Everything is served.
     pub fn ready(&self, status: &str) {
         self.say(&format!("READY=1\nSTATUS={status}"));

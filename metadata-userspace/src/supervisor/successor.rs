@@ -93,9 +93,9 @@ impl Successor {
     pub fn execute(
         &self,
         descriptors: &[(&str, BorrowedFd<'_>)],
-        workers: Vec<i32>,
+        children: Vec<i32>,
     ) -> NoSuccessor {
-        let Err(error) = self.try_to_execute(descriptors, workers);
+        let Err(error) = self.try_to_execute(descriptors, children);
         for (_, fd) in descriptors {
             // They were open a moment ago.
             let _ = fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
@@ -107,7 +107,7 @@ impl Successor {
     fn try_to_execute(
         &self,
         descriptors: &[(&str, BorrowedFd<'_>)],
-        workers: Vec<i32>,
+        children: Vec<i32>,
     ) -> Result<Infallible, NoSuccessor> {
         let failed = |source: io::Error| NoSuccessor::Execute {
             program: self.program.clone(),
@@ -116,7 +116,7 @@ impl Successor {
         let named = |(name, fd): &(&str, BorrowedFd<'_>)| ((*name).to_owned(), fd.as_raw_fd());
         let handover = to_memory_file(&Handover {
             descriptors: descriptors.iter().map(named).collect(),
-            workers,
+            children,
         })?;
         let program = text(self.program.clone().into()).map_err(failed)?;
         let arguments = self.arguments.iter().cloned().map(text);

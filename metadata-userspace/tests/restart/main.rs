@@ -4,6 +4,7 @@
 
 #[path = "../nova_faults/fake.rs"]
 mod fake;
+mod holder;
 mod load;
 mod reload;
 mod service;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use holder::Holder;
 use xtask::lab::daemon::Setup;
 use xtask::lab::guest::Guest;
 use xtask::lab::namespace::Namespace;
@@ -30,6 +32,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 struct Served {
     site: Site,
     manager: Arc<ServiceManager>,
+    holder: Holder,
 }
 
 impl Served {
@@ -41,7 +44,12 @@ impl Served {
         let manager = Arc::new(ServiceManager::start()?);
         let service = |setup: Setup| change(setup.service_of(&manager));
         let site = Site::with(METADATAD, |_| {}, service)?;
-        let served = Self { site, manager };
+        let holder = Holder::of(site.daemon.pid())?;
+        let served = Self {
+            site,
+            manager,
+            holder,
+        };
         served.wait_said("READY=1")?;
         Ok(served)
     }

@@ -9,9 +9,12 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use xtask::lab::daemon::send;
+use xtask::lab::guest::Guest;
+use xtask::lab::router::Subnet;
 use xtask::lab::unique;
 use xtask::lab::wait;
 
+use crate::holder::Holder;
 use crate::load::{self, during};
 use crate::{DOCUMENT, LIMIT, Served, configure, guest_of, has_ended, wait_ended};
 
@@ -87,15 +90,7 @@ fn the_manager_hears_how_it_goes() -> Result<()> {
         said.contains("READY=1\nSTATUS=Serving 1 namespaces"),
         "{said}"
     );
-    let kept = [
-        "admin",
-        "agent",
-        "api",
-        "proxy",
-        "proxy",
-        "shim",
-        "succession",
-    ];
+    let kept = ["admin", "agent", "api", "holder", "shim", "succession"];
     assert_eq!(served.manager.kept(), kept);
     served.restart()?;
     let said = served.manager.said().join("\n");
@@ -103,7 +98,7 @@ fn the_manager_hears_how_it_goes() -> Result<()> {
     assert!(stopping.is_some() && stopping < ready, "{said}");
     // What was passed on is not stored again; the will of the first is gone with its
     // worker.
-    assert!(!said.contains("FDNAME=proxy"), "{said}");
+    assert!(!said.contains("FDNAME=holder"), "{said}");
     wait::until("one will is left", LIMIT, || {
         Ok(served.manager.kept() == kept)
     })
@@ -149,16 +144,40 @@ fn sockets_of_namespaces_that_are_not_wanted_are_closed() -> Result<()> {
     let mut served = Served::create()?;
     configure(&served.site, "namespaces", "qrouter-of-nobody")?;
     served.restart()?;
-    let without = || Ok(!served.manager.kept().contains(&"proxy".to_owned()));
+    let without = || Ok(served.holder.sockets()? == 0);
     wait::until("the guests' sockets are closed", LIMIT, without)
 }
 
 #[test]
 fn a_namespace_that_goes_is_not_kept_alive() -> Result<()> {
     let served = Served::create()?;
+    // One for each family.
+    assert_eq!(served.holder.sockets()?, 2);
     xtask::lab::namespace::remove(served.site.router.namespace().name());
-    let without = || Ok(!served.manager.kept().contains(&"proxy".to_owned()));
+    let without = || Ok(served.holder.sockets()? == 0);
     wait::until("the guests' sockets are closed", LIMIT, without)
+}
+
+#[test]
+fn a_holder_that_is_lost_is_replaced() -> Result<()> {
+    let mut served = Served::create()?;
+    send(served.holder.0, Signal::SIGKILL)?;
+    // Over IPv6 each interface has a socket of its own.
+    let subnet = Subnet {
+        guest: [18, 18, 18, 5].into(),
+        gateway: [18, 18, 18, 1].into(),
+        prefix: 24,
+    };
+    let _another = Guest::behind(&served.site.router, subnet)?;
+    served.site.daemon.wait_log(&["lost the holder"])?;
+    served.holder = Holder::of(served.site.daemon.pid())?;
+    wait::until("the new one holds all", LIMIT, || {
+        Ok(served.holder.sockets()? == 3)
+    })?;
+    let guest = guest_of(&served.site);
+    let tally = during(&guest, || served.restart())?;
+    assert_eq!(tally.failed, [""; 0]);
+    Ok(())
 }
 
 pub(crate) fn report(what: &str, tally: &load::Tally) {

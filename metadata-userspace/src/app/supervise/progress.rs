@@ -2,7 +2,6 @@
 //! and those who served them so far are relieved.
 
 use super::{Namespaces, Supervisor};
-use crate::app::lineage::PROXY;
 use crate::supervisor::worker_process::Command;
 
 /// How far the start has come.
@@ -46,8 +45,9 @@ impl Supervisor {
 
     pub(super) fn have_sockets_kept(&mut self) {
         if let Some(Namespaces { registry, .. }) = &mut self.namespaces {
-            let sockets = registry.take_unkept();
-            self.lineage.service_manager().keep(PROXY, &sockets);
+            let new = registry.take_unkept();
+            let all = || registry.sockets().cloned().collect();
+            self.lineage.leave_proxies(&new, all);
         }
     }
 }
