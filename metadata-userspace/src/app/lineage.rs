@@ -83,12 +83,12 @@ impl Lineage {
             return left;
         }
         let connections = inherited.take_all(holder::NAME);
-        let answers = connections.into_iter().filter_map(|connection| {
+        let mut answers = connections.into_iter().filter_map(|connection| {
             let holder = Holder::of(connection).ok()?;
             let held = holder.hand_out().ok()?;
             Some((holder, held))
         });
-        match answers.last() {
+        match answers.next_back() {
             Some((holder, held)) => {
                 left.extend(held);
                 self.holder = Some(holder);
