@@ -151,8 +151,9 @@ fn sockets_of_namespaces_that_are_not_wanted_are_closed() -> Result<()> {
 #[test]
 fn a_namespace_that_goes_is_not_kept_alive() -> Result<()> {
     let served = Served::create()?;
-    // One for each family.
-    assert_eq!(served.holder.sockets()?, 2);
+    wait::until("one is held for each family", LIMIT, || {
+        Ok(served.holder.sockets()? == 2)
+    })?;
     xtask::lab::namespace::remove(served.site.router.namespace().name());
     let without = || Ok(served.holder.sockets()? == 0);
     wait::until("the guests' sockets are closed", LIMIT, without)
