@@ -15,6 +15,7 @@ pub mod monitor;
 pub mod observed;
 pub mod plan;
 pub mod registry;
+mod retiring;
 pub mod role;
 pub mod served;
 mod settle;

@@ -10,7 +10,7 @@ mod guest;
 pub(crate) mod headers;
 mod limits;
 mod rate;
-mod retire;
+pub mod retire;
 pub mod saved_syn;
 mod sender;
 #[cfg(test)]
@@ -42,6 +42,7 @@ use crate::metrics::{ProxyMetrics, Refusal};
 use guest::Guest;
 use limits::{Admission, GuestConnections};
 use rate::RateLimiter;
+use retire::Retirement;
 use sender::Sender;
 use turns::Turns;
 
@@ -141,15 +142,16 @@ impl Proxy {
         }
     }
 
-    /// Serves until `drain`; then stops listening, lets requests in flight end
+    /// Serves until `retirement` comes; then stops listening, lets requests in flight end
     /// and returns. Dropping the future ends all its connections at once, for a
     /// namespace that is gone: no task outlives it.
     pub async fn serve(
         self: Arc<Self>,
         listener: TcpListener,
         origin: Arc<Origin>,
-        drain: CancellationToken,
+        retirement: Retirement,
     ) {
+        let drain = retirement.comes();
         self.prepare(&listener, &origin);
         let faults = AcceptFaults::default();
         let mut open = Open::default();
@@ -157,7 +159,7 @@ impl Proxy {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        self.admit(&origin, stream, peer, &drain, &mut open);
+                        self.admit(&origin, stream, peer, drain, &mut open);
                         open.let_others_in().await;
                     }
                     Err(error) => faults.survive(&origin.namespace, &error).await,
@@ -167,7 +169,7 @@ impl Proxy {
             }
         }
         if !self.others_serve.load(Relaxed) {
-            self.take_the_last(&listener, &origin, &drain, &mut open)
+            self.take_the_last(&listener, &origin, &retirement, &mut open)
                 .await;
         }
         drop(listener);
@@ -185,10 +187,19 @@ impl Proxy {
         self: &Arc<Self>,
         listener: &TcpListener,
         origin: &Arc<Origin>,
-        drain: &CancellationToken,
+        retirement: &Retirement,
         open: &mut Open,
     ) {
-        retire::turn_away(listener, &origin.namespace);
+        let drain = retirement.comes();
+        if !retirement.is_turned_away()
+            && let Err(error) = retire::turn_away(listener)
+        {
+            tracing::warn!(
+                namespace = &*origin.namespace,
+                %error,
+                "cannot turn new connections away; one may be lost"
+            );
+        }
         let handshakes_end = sleep(retire::LAST_HANDSHAKES);
         tokio::pin!(handshakes_end);
         loop {

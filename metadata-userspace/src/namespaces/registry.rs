@@ -16,6 +16,7 @@ use tokio::task::spawn_local;
 use super::keepers::{Hold, Keepers};
 use super::left::LeftSockets;
 use super::plan::{Door, NameStep, name_step};
+use super::retiring::Retiring;
 use super::role::{Role, Selection};
 use super::served::{LAST_WORDS, Opened, Reconciled, ServedNamespace, Settings};
 use super::watch::Change;
@@ -30,8 +31,12 @@ use crate::supervisor::worker_process::Command;
 struct Entry {
     namespace: ServedNamespace,
     listeners: BTreeMap<Door, OpenSocket>,
+    retiring: Retiring,
     keepers: Keepers,
 }
+
+/// After sockets were ended.
+const A_MOMENT: Duration = Duration::from_millis(50);
 
 /// A proxy socket, under the number by which the worker knows it.
 #[derive(Clone)]
@@ -294,6 +299,7 @@ impl Registry {
                     Entry {
                         namespace,
                         listeners: BTreeMap::new(),
+                        retiring: Retiring::default(),
                         keepers: Keepers::default(),
                     },
                 );
@@ -317,7 +323,8 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(name) else {
             return;
         };
-        let done = entry.namespace.reconcile(&mut self.settings);
+        let (settings, retiring) = (&mut self.settings, &mut entry.retiring);
+        let done = entry.namespace.reconcile(settings, retiring);
         if done.interfaces_changed {
             let realm = entry.namespace.role().realm.clone();
             let _ = self.worker.send(Command::RealmChanged { realm });
@@ -330,10 +337,13 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(name) else {
             return;
         };
-        let retired = done.closed.iter();
-        let retired: Vec<OpenSocket> = retired
-            .filter_map(|door| entry.listeners.remove(door))
-            .collect();
+        let mut retired = Vec::new();
+        for door in done.closed {
+            if let Some(OpenSocket { id, socket }) = entry.listeners.remove(&door) {
+                entry.retiring.add(door, socket);
+                retired.push(id);
+            }
+        }
         let mut opened = Vec::new();
         for Opened {
             door,
@@ -354,13 +364,12 @@ impl Registry {
         }
         let role = entry.role_of_listeners(name);
         // For what stays until running connections have ended.
-        let until_connections_end = (!retired.is_empty()).then_some(LAST_WORDS);
+        let until_connections_end = (!retired.is_empty()).then_some(LAST_WORDS + A_MOMENT);
         for after in until_connections_end.into_iter().chain(done.look_again) {
             self.look_again(name.to_owned(), after);
         }
-        for OpenSocket { id, socket } in retired {
+        for id in retired {
             self.tell_worker(Command::Retire { id });
-            end_later(socket);
         }
         self.assign(opened, &role);
     }
@@ -387,12 +396,4 @@ impl Registry {
         // The receiver only goes when the whole supervisor does.
         let _ = self.worker.send(command);
     }
-}
-
-/// Ends a listener for all who hold it once the worker has taken its last connections.
-fn end_later(socket: Rc<OwnedFd>) {
-    spawn_local(async move {
-        tokio::time::sleep(LAST_WORDS).await;
-        end_listening(&socket);
-    });
 }

@@ -19,6 +19,7 @@ use super::listener;
 use super::monitor::Monitor;
 use super::observed::{Attached, Interfaces, ObservedInterface};
 use super::plan::{Door, Standing};
+use super::retiring::Retiring;
 use super::role::{Role, Selection};
 use super::settle::Settling;
 use crate::config::DatapathConfig;
@@ -163,7 +164,7 @@ impl ServedNamespace {
     }
 
     /// Brings the namespace to what it should be. A failure is kept for [`Self::state`] and is logged once.
-    pub fn reconcile(&mut self, settings: &mut Settings) -> Reconciled {
+    pub fn reconcile(&mut self, settings: &mut Settings, retiring: &mut Retiring) -> Reconciled {
         self.monitor.drain();
         let before = self.tenant_interfaces();
         let mut work = Settling {
@@ -173,6 +174,7 @@ impl ServedNamespace {
             settings,
             open: self.open.clone(),
             reconciled: Reconciled::default(),
+            retiring,
             handshakes: &mut self.handshakes,
             ipv6_problems: BTreeMap::new(),
             guard_problems: BTreeMap::new(),

@@ -8,7 +8,8 @@ use super::handshakes::{self, Handshakes};
 use super::keepers::Hold;
 use super::listener;
 use super::observed::{Attached, Interfaces, Ipv6Address, observe};
-use super::plan::{Door, Standing, Step, guard_steps, held, is_left, steps};
+use super::plan::{Door, Standing, Step, guard_steps, held, is_left, lingers, steps};
+use super::retiring::Retiring;
 use super::role::Role;
 use super::served::{Opened, Reconciled, ServeError, Settings};
 use crate::datapath::{XdpSlot, add_address, ensure_route, remove_address, remove_route};
@@ -26,6 +27,7 @@ pub(super) struct Settling<'a> {
     /// Where it listens; kept up to date.
     pub(super) open: BTreeSet<Door>,
     pub(super) reconciled: Reconciled,
+    pub(super) retiring: &'a mut Retiring,
     pub(super) handshakes: &'a mut Handshakes,
     /// Interfaces that are served by IPv4 only, and why.
     pub(super) ipv6_problems: BTreeMap<u32, String>,
@@ -50,12 +52,17 @@ impl Settling<'_> {
         let mut steps = steps(self.role, standing, &interfaces, &self.open);
         let guarded = &self.settings.guarded;
         steps.extend(guard_steps(self.role, standing, &interfaces, guarded));
+        // Whatever else has us look meanwhile.
+        let are_connections_ending = lingers(standing) && self.retiring.are_open();
+        if are_connections_ending {
+            steps.retain(|step| matches!(step, Step::Close(_)));
+        }
         for step in steps {
             if let Err(error) = self.take(step, &netlink, &mut interfaces) {
                 self.judge(error, step, &netlink, &mut interfaces)?;
             }
         }
-        if is_left(standing, &self.open, &self.reconciled.closed) {
+        if !are_connections_ending && is_left(standing, &self.open, &self.reconciled.closed) {
             remove_route(&netlink)?;
         }
         let role = self.role;
@@ -142,10 +149,15 @@ impl Settling<'_> {
         Ok(())
     }
 
-    /// The socket that the daemon before this one had there, with those who wait in it.
+    /// The socket that we have there still, or the daemon before this one, with those who
+    /// wait in it.
     fn adopt(&mut self, door: Door, port: u16) -> Option<OwnedFd> {
         let address = listener::address(door, port);
-        let socket = self.settings.left.take(self.namespace, address)?;
+        let left = &mut self.settings.left;
+        let socket = self
+            .retiring
+            .take(door)
+            .or_else(|| left.take(self.namespace, address))?;
         match listener::adopt(&socket, self.settings.backlog, self.namespace.inode) {
             Ok(()) => Some(socket),
             Err(error) => {

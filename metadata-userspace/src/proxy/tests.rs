@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::retire::Retirement;
 use super::{Origin, Proxy, Upstream};
 use crate::agent::Agent;
 use crate::config::{ProxyConfig, ProxyTimeouts, ProxyUpstream};
@@ -76,7 +77,7 @@ async fn serve_at(
         "qrouter-test",
         config.rate_limits.clone(),
     ));
-    let serving = tokio::spawn(proxy.serve(listener, origin, drain.clone()));
+    let serving = tokio::spawn(proxy.serve(listener, origin, Retirement::with(&drain)));
     Served {
         address,
         metrics,

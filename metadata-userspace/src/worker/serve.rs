@@ -25,6 +25,7 @@ use crate::config::{Config, ProxyUpstream, RateLimits, ResolverKind};
 use crate::inventory::Inventory;
 use crate::metrics::Metrics;
 use crate::nova::Nova;
+use crate::proxy::retire::Retirement;
 use crate::proxy::{Proxy, UnixUpstream, Upstream};
 use crate::resolver::Identifier;
 use crate::resolver::identifier::Ports;
@@ -173,7 +174,7 @@ impl Worker {
             }
             Order::Retire { id } => {
                 if let Some(serving) = self.serving.remove(&id) {
-                    serving.retire.cancel();
+                    serving.retirement.come();
                 }
             }
             Order::Inventory => self.inventory.store(Arc::new(from_memory_file(file)?)),
@@ -221,7 +222,7 @@ impl Worker {
     }
 
     fn serve(&mut self, role: ListenerRole, socket: &OwnedFd) -> io::Result<Serving> {
-        let retire = self.drain.child_token();
+        let retirement = Retirement::with(&self.drain);
         let tasks = match role {
             ListenerRole::Proxy {
                 namespace,
@@ -231,10 +232,10 @@ impl Worker {
                 let limits = limits.or_else(|| self.rate_limits.clone());
                 let origin = self.origins.of(realm, namespace, limits);
                 self.on_each_thread(&self.tasks, socket, |socket| {
-                    let (proxy, origin, drain) =
-                        (self.proxy.clone(), origin.clone(), retire.clone());
+                    let (proxy, origin, retirement) =
+                        (self.proxy.clone(), origin.clone(), retirement.clone());
                     async move {
-                        proxy.serve(tcp(socket)?, origin, drain).await;
+                        proxy.serve(tcp(socket)?, origin, retirement).await;
                         Ok(())
                     }
                 })
@@ -263,7 +264,7 @@ impl Worker {
         };
         Ok(Serving {
             tasks: tasks?,
-            retire,
+            retirement,
         })
     }
 
@@ -299,8 +300,8 @@ impl Worker {
 /// One socket that is served.
 struct Serving {
     tasks: Vec<AbortHandle>,
-    /// Takes no more connections once this is cancelled; those that run may end.
-    retire: CancellationToken,
+    /// Then it takes no more connections; those that run may end.
+    retirement: Retirement,
 }
 
 /// Who stands before the agent's unix socket, as the choice of the resolver tells.

@@ -17,9 +17,6 @@ const NEUTRON: &str = "iptables + haproxy";
 const OURS: &str = "metadatad";
 const QUIET: &str = "metadatad, no access log";
 
-/// A limit to new connections.
-const UNREACHED: &str = "1000000";
-
 const CONNECTIONS: &[usize] = &[1, 8, 64];
 
 const AIMS: &[Aim] = &[
@@ -99,9 +96,7 @@ fn our_lane(binary: &Path, upstream: &Upstream, access_log: bool) -> Result<Site
             setup
                 .nova_port(upstream.nova_port())
                 .option("access_log", &access_log.to_string())
-                // Looked at for each connection, and never reached by the one guest.
-                .option("connection_rate_per_guest", UNREACHED)
-                .option("connection_burst_per_guest", UNREACHED)
+                .hardly_limited()
         },
     )?;
     Generator::prepare(&site.guest)?;

@@ -109,6 +109,7 @@ struct Programs {
 impl Programs {
     fn load(binary: &Path) -> Result<Self> {
         let setup = Setup::new(binary, &["metadatad-bench-serves-none"], String::new())?;
+        let setup = setup.hardly_limited();
         let mut daemon = Daemon::start(setup)?;
         daemon.wait("metadatad pins its programs", |daemon| {
             Ok(pinned(daemon.bpffs(), "metadata_restore").is_ok())

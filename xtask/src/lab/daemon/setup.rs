@@ -75,6 +75,14 @@ impl Setup {
         self
     }
 
+    /// With limits to new connections that are looked at for each and never reached.
+    #[must_use]
+    pub fn hardly_limited(self) -> Self {
+        let most = "1000000";
+        self.option("connection_rate_per_guest", most)
+            .option("connection_burst_per_guest", most)
+    }
+
     /// With further sections, as they stand in the file.
     #[must_use]
     pub fn sections(mut self, text: &str) -> Self {
