@@ -80,9 +80,10 @@ fn lives_by(wrapper: &str, signal: &str) -> Result<()> {
     wait::until("it is served", LIMIT, || scene.is_served())?;
     scene.assert_served()?;
     let pid = place.pid()?;
+    wait::until("it is small", LIMIT, || Ok(private_memory(pid)? < 150))?;
+    // Until then it may be executing the waiter, and has none for a moment.
     let line = fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
     assert!(line.contains("haproxy\0-Ws\0-f"), "{line}");
-    wait::until("it is small", LIMIT, || Ok(private_memory(pid)? < 150))?;
     // It does as haproxy does there: a second start finds it active, a restarted
     // daemon is registered with again.
     scene.daemon.stop()?;
