@@ -7,6 +7,7 @@
 pub mod broker;
 pub mod control;
 pub mod listeners;
+pub mod look_ups;
 pub mod orders;
 pub mod sockets;
 pub mod spawn;

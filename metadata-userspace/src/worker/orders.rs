@@ -2,11 +2,13 @@
 
 use std::os::fd::OwnedFd;
 
+use super::sandbox;
 use super::serve::{Worker, WorkerError};
 use crate::config::Config;
 use crate::logging::{self, LogOptions};
 use crate::supervisor::control::{Control, ControlError, from_memory_file};
 use crate::supervisor::orders::{Briefing, Order, Report};
+use crate::upstream::names;
 
 /// Serves until the order to drain, or until the supervisor is gone; then
 /// finishes what is under way.
@@ -14,9 +16,12 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
     let control = Control::new(control)?;
     let briefing = be_briefed(&control).await?;
     start_logging(&briefing.config);
-    let mut worker = Worker::new(briefing)?;
+    let sandbox = sandbox::enter(&briefing.config)?;
+    let mut worker = Worker::new(briefing, sandbox)?;
+    names::ask(worker.names.clone());
     loop {
         let (desk, connections) = (worker.desk.clone(), worker.connections.clone());
+        let names = worker.names.clone();
         tokio::select! {
             order = control.receive::<Order>() => match order {
                 Ok((Order::Drain, _)) | Err(ControlError::Closed) => break,
@@ -24,6 +29,7 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
                 Err(error) => return Err(error.into()),
             },
             path = connections.asked() => control.send(&Report::Connect { path }, None).await?,
+            host = names.asked() => control.send(&Report::LookUp { host }, None).await?,
             () = desk.asked() => control.send(&Report::AskHostState, None).await?,
         }
     }

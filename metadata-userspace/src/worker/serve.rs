@@ -14,8 +14,10 @@ use tokio_util::task::TaskTracker;
 
 use super::connections::ConnectionDesk;
 use super::host_state::HostStateDesk;
+use super::names::NameDesk;
 use super::origins::Origins;
 use super::ports::{Means, ports};
+use super::sandbox::SandboxError;
 use super::threads::Threads;
 use crate::admin::collector::HostCollector;
 use crate::admin::server::{self as admin_server, Admin, Door};
@@ -28,8 +30,9 @@ use crate::nova::Nova;
 use crate::proxy::{Proxy, UnixUpstream, Upstream};
 use crate::resolver::Identifier;
 use crate::resolver::identifier::Ports;
+use crate::status::SandboxState;
 use crate::supervisor::control::{ControlError, from_memory_file};
-use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, Order};
+use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, LookedUp, Order};
 
 /// What the worker cannot go on after.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,8 @@ pub enum WorkerError {
     },
     #[error("cannot serve a socket: {0}")]
     Socket(#[from] io::Error),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     #[error("cannot set up TLS towards Nova: {0}")]
     Tls(#[from] crate::upstream::TlsError),
     #[error("cannot set up TLS towards Keystone: {0}")]
@@ -59,6 +64,7 @@ pub enum WorkerError {
 pub struct Worker {
     pub desk: HostStateDesk,
     pub connections: ConnectionDesk,
+    pub names: NameDesk,
     proxies: Proxies,
     inventory: Arc<ArcSwap<Inventory>>,
     ports: Arc<dyn Ports>,
@@ -87,7 +93,7 @@ struct Apis {
 impl Worker {
     /// Needs a tokio runtime, which serves operators; guests are served by
     /// threads of their own.
-    pub fn new(briefing: Briefing) -> Result<Self, WorkerError> {
+    pub fn new(briefing: Briefing, sandbox: SandboxState) -> Result<Self, WorkerError> {
         let Briefing {
             config,
             inventory,
@@ -134,13 +140,14 @@ impl Worker {
         );
         Ok(Self {
             api: embedded_api(&config, &inventory)?.map(Arc::new),
-            admin: Arc::new(Admin::new(desk.clone(), metrics, host)),
+            admin: Arc::new(Admin::new(desk.clone(), metrics, host, sandbox)),
             proxy: Arc::new(proxy),
             agent,
             inventory,
             ports,
             desk,
             connections,
+            names: NameDesk::default(),
             proxies: proxies(&config),
             threads: Threads::start(config.worker.threads)?,
             serving: HashMap::new(),
@@ -179,6 +186,7 @@ impl Worker {
                 };
                 self.connections.answer(&path, answer);
             }
+            Order::LookedUp(LookedUp { host, found }) => self.names.answer(&host, found),
             Order::HostState => self.desk.answer(&from_memory_file(file)?),
             Order::Start | Order::Drain => {}
         }

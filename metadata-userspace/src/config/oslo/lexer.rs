@@ -1,5 +1,7 @@
 //! One file's text to its assignments.
 
+use zeroize::Zeroize;
+
 use super::normalize_group;
 
 /// `name = value` inside a group.
@@ -12,6 +14,13 @@ pub struct Assignment {
     pub value: String,
     /// Of the first line, counted from 1.
     pub line: usize,
+}
+
+/// Any value may be a secret.
+impl Drop for Assignment {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
 }
 
 /// A line that is none of comment, section, assignment, continuation. The line
