@@ -176,8 +176,8 @@ mod tests {
     fn values(text: &str) -> Vec<(String, String, String)> {
         let (assignments, errors) = lex(text);
         assert_eq!(errors, [], "{text}");
-        let plain = |one: Assignment| (one.group, one.name, one.value);
-        assignments.into_iter().map(plain).collect()
+        let plain = |one: &Assignment| (one.group.clone(), one.name.clone(), one.value.clone());
+        assignments.iter().map(plain).collect()
     }
 
     fn value_of(line: &str) -> String {
