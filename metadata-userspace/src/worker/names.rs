@@ -31,11 +31,14 @@ struct Shared {
     asked: VecDeque<String>,
     /// Not yet answered.
     waiting: HashMap<String, Vec<oneshot::Sender<Answer>>>,
+    /// Nobody answers any more.
+    closed: bool,
 }
 
 impl Shared {
     fn enlist(&mut self, host: &str, sender: oneshot::Sender<Answer>) {
         match self.waiting.get_mut(host) {
+            _ if self.closed => {}
             Some(waiting) => {
                 waiting.retain(|waiting| !waiting.is_closed());
                 waiting.push(sender);
@@ -69,6 +72,14 @@ impl NameDesk {
         }
     }
 
+    /// Whoever asks from now on, or waits, is told that nobody answers: addresses that are
+    /// known already are used at once.
+    pub fn close(&self) {
+        let mut shared = self.shared();
+        shared.closed = true;
+        shared.waiting.clear();
+    }
+
     async fn addresses(&self, host: &str) -> Answer {
         if host.len() > LONGEST_NAME {
             return Err(io::Error::other("no name is that long"));
@@ -76,7 +87,8 @@ impl NameDesk {
         let (sender, answer) = oneshot::channel();
         self.shared().enlist(host, sender);
         self.0.news.notify_one();
-        answer.await.map_err(io::Error::other)?
+        let gone = |_| io::Error::other("the supervisor is gone");
+        answer.await.map_err(gone)?
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -122,6 +134,18 @@ mod tests {
             let (answer, ()) = tokio::join!(desk.look_up("nowhere"), supervisor);
             assert_eq!(answer.unwrap_err().to_string(), problem);
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_supervisor_that_is_gone() {
+        let desk = NameDesk::default();
+        let closing = async {
+            desk.asked().await;
+            desk.close();
+        };
+        let (answer, ()) = tokio::join!(desk.look_up("here"), closing);
+        assert_eq!(answer.unwrap_err().to_string(), "the supervisor is gone");
+        assert!(desk.look_up("there").await.is_err());
     }
 
     #[tokio::test]

@@ -195,6 +195,8 @@ impl Worker {
 
     /// Accepts nothing more and waits until what is under way is answered.
     pub async fn drain(self) {
+        // Nobody reads what is asked from here on.
+        self.names.close();
         for (drain, tasks) in [
             (&self.drain, &self.tasks),
             (&self.apis.drain, &self.apis.tasks),
