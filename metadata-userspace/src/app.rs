@@ -2,9 +2,13 @@
 
 pub mod api;
 pub mod check;
+mod inventory_file;
+pub mod lineage;
 pub mod listeners;
 pub mod passwords;
+mod random_secret;
 pub mod run;
+mod signals;
 pub mod status;
 pub mod supervise;
 pub mod unload;
@@ -26,16 +30,23 @@ use crate::shim;
 /// Does what the command says; the exit code is that of the process.
 pub fn main(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run { config } => on_this_thread(run::run(start(load(config, None)?)?))?,
+        Command::Run {
+            config,
+            verify: true,
+        } => run::verify(load(config, None)?)?,
+        Command::Run { config, .. } => on_this_thread(run::run(start(load(config, None)?)?))?,
         Command::Api {
             config,
             listen,
             inventory,
+            verify,
         } => {
-            on_this_thread(api::run(listen_at(
-                start(load(config, inventory)?)?,
-                listen,
-            )))?;
+            let config = listen_at(load(config, inventory)?, listen);
+            if verify {
+                api::verify(config)?;
+            } else {
+                on_this_thread(api::run(start(config)?))?;
+            }
         }
         Command::Status { config, json } => {
             on_this_thread(status::run(&load(config, None)?.admin.socket, json))?;
@@ -61,6 +72,7 @@ pub fn main(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Haproxy { options } => return Ok(shim::run(&options)),
         Command::Worker { uid, gid } => worker::run(uid, gid)?,
+        Command::Holder { uid, gid } => worker::hold(uid, gid)?,
     }
     Ok(ExitCode::SUCCESS)
 }

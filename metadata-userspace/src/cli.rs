@@ -22,6 +22,9 @@ pub enum Command {
     Run {
         #[command(flatten)]
         config: ConfigArgs,
+        /// End before anything is opened: a reload asks so whether it would succeed
+        #[arg(long, hide = true)]
+        verify: bool,
     },
     /// Say whether `run` would work here, and what to do where it would not
     ///
@@ -56,6 +59,9 @@ pub enum Command {
         /// TOML file of instances [default: inventory in [metadatad]]
         #[arg(long, value_name = "FILE")]
         inventory: Option<PathBuf>,
+        /// As of `run`
+        #[arg(long, hide = true)]
+        verify: bool,
     },
     /// Remove every trace of the datapath from the kernel: filters, routes, pins
     Unload {
@@ -80,6 +86,14 @@ pub enum Command {
             value_name = "OPTION"
         )]
         options: Vec<OsString>,
+    },
+    /// Holds sockets from one `run` to the next, which starts it itself
+    #[command(hide = true)]
+    Holder {
+        #[arg(long)]
+        uid: u32,
+        #[arg(long)]
+        gid: u32,
     },
     /// The unprivileged half of `run`, which `run` starts itself
     #[command(hide = true)]
@@ -149,7 +163,11 @@ fn source(id: &'static str, value: &'static str) -> Arg {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 mod tests {
     use super::*;
 
@@ -173,7 +191,8 @@ mod tests {
         assert_eq!(
             command(line),
             Command::Run {
-                config: ConfigArgs(expected)
+                config: ConfigArgs(expected),
+                verify: false,
             }
         );
     }
@@ -186,8 +205,33 @@ mod tests {
                 config: ConfigArgs::default(),
                 listen: "[::1]:8775".parse().ok(),
                 inventory: Some("cloud.toml".into()),
+                verify: false,
             }
         );
+    }
+
+    #[test]
+    fn the_unit_calls_what_there_is() {
+        let unit = include_str!("../../dist/metadatad.service");
+        let calls: Vec<Command> = unit
+            .lines()
+            .filter_map(|line| line.split_once("=/usr/sbin/metadatad "))
+            .map(|(_, arguments)| command(&format!("metadatad {arguments}")))
+            .collect();
+        let [
+            Command::Run {
+                config,
+                verify: false,
+            },
+            Command::Run {
+                config: verified,
+                verify: true,
+            },
+        ] = calls.as_slice()
+        else {
+            panic!("{calls:?}");
+        };
+        assert_eq!(config, verified);
     }
 
     #[test]

@@ -115,7 +115,8 @@ impl Datapath {
     /// where these fit, so that the counters go on.
     ///
     /// Programs of an earlier load stay attached until [`attach`](Self::attach)
-    /// replaces them.
+    /// replaces them. Pins of another version stay as well, until
+    /// [`remove_other_versions`](Self::remove_other_versions).
     pub fn load(config: &DatapathConfig) -> Result<Self, DatapathError> {
         let pins = Pins::new(&config.bpffs);
         pins.prepare()?;
@@ -131,7 +132,6 @@ impl Datapath {
             guard: object::program_id(&ebpf, name::GUARD)?,
         };
         object::pin(&mut ebpf, &pins)?;
-        pins.remove_other_versions()?;
         Ok(Self {
             ebpf,
             pins,
@@ -254,6 +254,12 @@ impl Datapath {
     /// inodes of those that are served.
     pub fn prune_links(&self, live: &[u64]) -> Result<(), DatapathError> {
         Ok(self.pins.prune_links(live)?)
+    }
+
+    /// Removes what a newer or an older version of the daemon has pinned: once this
+    /// load's programs are everywhere in the place of that one's.
+    pub fn remove_other_versions(&self) -> Result<(), DatapathError> {
+        Ok(self.pins.remove_other_versions()?)
     }
 
     /// What became of the frames since the maps were made, summed over the

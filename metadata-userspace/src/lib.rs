@@ -15,6 +15,8 @@ pub mod datapath;
 pub mod dependencies;
 pub mod eui64;
 pub mod first_request;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod hop_by_hop;
 pub mod http_url;
 pub mod identity;
@@ -26,6 +28,7 @@ pub mod namespaces;
 pub mod netlink;
 pub mod netns;
 pub mod nova;
+pub mod origin_form;
 pub mod proxy;
 pub mod reply;
 pub mod resolver;

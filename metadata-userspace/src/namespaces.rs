@@ -9,6 +9,7 @@
 mod answerer;
 mod handshakes;
 pub mod keepers;
+pub mod left;
 pub mod listener;
 pub mod monitor;
 pub mod observed;

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
@@ -13,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// `NS_GET_NSTYPE` of linux/nsfs.h: which kind of namespace a file is.
 const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+/// `SIOCGSKNS` of linux/sockios.h (Linux 4.9): opens the namespace that a socket is in.
+const SIOCGSKNS: libc::c_ulong = 0x894c;
 
 /// The identity of a namespace as long as somebody holds it. A name is none:
 /// it may be deleted and given to another namespace while requests run.
@@ -20,6 +23,25 @@ const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
 pub struct NetnsId {
     pub inode: u64,
     pub device: u64,
+}
+
+impl NetnsId {
+    /// Where a socket is, wherever it came from. Takes CAP_NET_ADMIN.
+    pub fn of_socket(socket: &impl AsFd) -> io::Result<Self> {
+        // SAFETY: without further arguments; the descriptor is open while it is borrowed.
+        let namespace = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSKNS) };
+        // SAFETY: the kernel has just made it for us.
+        let namespace = unsafe { OwnedFd::from_raw_fd(Errno::result(namespace)?) };
+        Self::of(&File::from(namespace))
+    }
+
+    fn of(namespace: &File) -> io::Result<Self> {
+        let metadata = namespace.metadata()?;
+        Ok(Self {
+            inode: metadata.ino(),
+            device: metadata.dev(),
+        })
+    }
 }
 
 /// An open namespace. The file descriptor keeps the namespace alive, and its
@@ -73,11 +95,7 @@ impl Netns {
         if fstatfs(&file)?.filesystem_type() != NSFS_MAGIC {
             return Ok(None);
         }
-        let metadata = file.metadata()?;
-        let id = NetnsId {
-            inode: metadata.ino(),
-            device: metadata.dev(),
-        };
+        let id = NetnsId::of(&file)?;
         Ok(Some(Self { file, id }))
     }
 
@@ -141,6 +159,13 @@ mod tests {
                 Err(NetnsError::NotOne)
             ));
         }
+    }
+
+    #[test]
+    fn a_socket_tells_where_it_is() {
+        let own = Netns::open(Path::new("/proc/self/ns/net")).unwrap();
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(NetnsId::of_socket(&socket).unwrap(), own.id());
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod fetches;
 mod hang;
 mod health;
 mod length;
-mod path;
+pub(crate) mod path;
 mod question;
 mod request;
 mod signatures;

@@ -7,7 +7,7 @@
 mod connection;
 mod exchange;
 mod guest;
-mod headers;
+pub(crate) mod headers;
 mod limits;
 mod rate;
 mod retire;
@@ -22,6 +22,7 @@ mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use hyper::server::conn::http1;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -113,6 +114,8 @@ pub struct Proxy {
     connections_per_guest: usize,
     metrics: ProxyMetrics,
     unanswered_log: Occasionally,
+    /// Whether another process serves the same listeners.
+    others_serve: AtomicBool,
 }
 
 impl Proxy {
@@ -134,6 +137,7 @@ impl Proxy {
             connections_per_guest: config.max_connections_per_guest,
             metrics,
             unanswered_log: Occasionally::default(),
+            others_serve: AtomicBool::new(false),
         }
     }
 
@@ -162,23 +166,43 @@ impl Proxy {
                 () = drain.cancelled() => break,
             }
         }
-        retire::turn_away(&listener, &origin.namespace);
+        if !self.others_serve.load(Relaxed) {
+            self.take_the_last(&listener, &origin, &drain, &mut open)
+                .await;
+        }
+        drop(listener);
+        while open.connections.join_next().await.is_some() {}
+    }
+
+    /// From now on, listeners are left as they are when they are drained: another process
+    /// serves them too.
+    pub fn leave_the_sockets(&self) {
+        self.others_serve.store(true, Relaxed);
+    }
+
+    /// Takes those who have begun to connect before the listener closes.
+    async fn take_the_last(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        origin: &Arc<Origin>,
+        drain: &CancellationToken,
+        open: &mut Open,
+    ) {
+        retire::turn_away(listener, &origin.namespace);
         let handshakes_end = sleep(retire::LAST_HANDSHAKES);
         tokio::pin!(handshakes_end);
         loop {
             tokio::select! {
                 Ok((stream, peer)) = listener.accept() => {
-                    self.admit(&origin, stream, peer, &drain, &mut open);
+                    self.admit(origin, stream, peer, drain, open);
                 }
                 () = &mut handshakes_end => break,
                 else => break,
             }
         }
         while let Some((stream, peer)) = accept::queued(|cx| listener.poll_accept(cx)).await {
-            self.admit(&origin, stream, peer, &drain, &mut open);
+            self.admit(origin, stream, peer, drain, open);
         }
-        drop(listener);
-        while open.connections.join_next().await.is_some() {}
     }
 
     fn admit(

@@ -4,11 +4,18 @@
 //! It hands the sockets to a [worker](crate::worker) without any privilege and
 //! replaces one that dies. Connections wait in the sockets' backlog meanwhile.
 
+pub mod adoption;
 pub mod broker;
 pub mod control;
+pub mod holder;
+pub mod inherited;
 pub mod listeners;
 pub mod look_ups;
 pub mod orders;
+pub mod orphans;
+pub mod service_manager;
 pub mod sockets;
 pub mod spawn;
+pub mod succession;
+pub mod successor;
 pub mod worker_process;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{bench, build, build_and_load, kernels, lint, openstack, test};
+use crate::{bench, build, build_and_load, fuzz, kernels, lint, openstack, test};
 
 #[derive(Parser)]
 #[command(
@@ -45,6 +45,13 @@ enum Command {
     /// JSON below target/bench. On an idle machine only: the load generator and
     /// the servers share its processors.
     Bench(bench::Arguments),
+    /// Look for bytes that break what holds for each reader of bytes from outside
+    ///
+    /// Builds the targets of fuzz/targets with cargo-fuzz, and runs one after the
+    /// other, from the seeds in fuzz/seeds and what it found earlier below
+    /// target/fuzz. `cargo xtask test` tries the seeds and thousands of others like
+    /// them. Bytes that break something belong into fuzz/seeds once that is mended.
+    Fuzz(fuzz::Arguments),
     /// Boot Debian's kernels in an emulator, and serve a guest on each
     ///
     /// Of 5.10, 6.1, 6.12 and the newest to be had, the packages for clouds are
@@ -75,6 +82,7 @@ pub fn main() -> ExitCode {
         Some(Command::BuildAndLoad(arguments)) => build_and_load::run(&arguments),
         Some(Command::Test(arguments)) => test::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
+        Some(Command::Fuzz(arguments)) => fuzz::run(&arguments),
         Some(Command::Kernels(arguments)) => kernels::run(&arguments),
         Some(Command::KernelsInside) => kernels::inside::run(),
         Some(Command::Openstack(arguments)) => openstack::run(&arguments),

@@ -17,6 +17,7 @@ pub mod proc;
 pub mod proxy_socket;
 pub mod rabbitmq;
 pub mod router;
+pub mod service_manager;
 pub mod shim;
 pub mod site;
 pub mod unique;

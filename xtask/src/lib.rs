@@ -6,6 +6,7 @@ pub mod bpf_toolchain;
 pub mod build;
 pub mod build_and_load;
 pub mod cli;
+pub mod fuzz;
 pub mod kernels;
 pub mod lab;
 pub mod lint;

@@ -19,6 +19,8 @@ pub fn run() -> Result<()> {
     let mut progress = Progress::new(3);
     progress.step("checking the formatting");
     process::run(repository::cargo().args(["fmt", "--all", "--check"]))?;
+    let mut fuzz = repository::cargo();
+    process::run(fuzz.args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
     // No crate has it for a module: the build script compiles it.
     let mut rustfmt = Command::new("rustfmt");
     rustfmt.args(["--edition", "2024", "--check", WAITER]);

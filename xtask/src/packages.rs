@@ -80,6 +80,9 @@ pub const KERNELS: &[Package] = &[
     package("binutils", "strips what is packed"),
 ];
 
+/// For fuzzing.
+pub const FUZZING: &[Package] = &[package("g++", "libFuzzer is compiled")];
+
 /// For the cloud. Debian's own OpenStack is too old.
 pub const OPENSTACK: &[Package] = &[
     package("iproute2", "makes namespaces"),

@@ -23,6 +23,7 @@ use super::password::{MAX_PASSWORD_SIZE, Stored};
 use super::reply::{Refusal, Reply};
 use super::respond::{Answer, form_of_errors, respond};
 use crate::body::{Body, BodyError, full};
+use crate::first_request::FirstRequest;
 
 /// Also how long an agent's pooled connection may rest.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -72,7 +73,9 @@ async fn serve_connection(stream: TcpStream, api: Arc<Api>, stop: CancellationTo
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
-    let service = service_fn(move |request: Request<Incoming>| {
+    let first_request = FirstRequest::default();
+    let service = service_fn(|request: Request<Incoming>| {
+        first_request.came();
         let api = Arc::clone(&api);
         async move { Ok::<_, Infallible>(api.answer(request).await) }
     });
@@ -81,20 +84,15 @@ async fn serve_connection(stream: TcpStream, api: Arc<Api>, stop: CancellationTo
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection to the metadata API broke");
-                }
-                return;
-            }
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-                connection.as_mut().graceful_shutdown();
-            }
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = first_request.may_end(&stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to the metadata API broke");
     }
 }
 

@@ -1,35 +1,47 @@
 //! `metadatad api`: the embedded metadata API alone, for other hosts' agents.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::OwnedFd;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
 
+use super::lineage::Lineage;
+use super::listeners::Opener;
 use super::supervise::{Worker, supervise};
 use super::{passwords, run};
 use crate::config::Config;
+use crate::supervisor::inherited::Inherited;
 use crate::supervisor::orders::ListenerRole;
-use crate::supervisor::sockets;
 
 /// Serves the API until it is told to stop. Needs tokio's local task set.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let config = without_agent(config);
+    let mut inherited = Inherited::of_environment();
     let account = config.worker.account()?;
+    let mut lineage = Lineage::begin(&mut inherited, &account)?;
     let (commands, queue) = mpsc::unbounded_channel();
-    run::hand_over(vec![(ListenerRole::Api, open(&config)?)], &commands)?;
+    let api = Opener {
+        config: &config,
+        inherited: &mut inherited,
+        lineage: &mut lineage,
+    }
+    .api()?;
+    run::hand_over(vec![(ListenerRole::Api, api)], &commands)?;
     passwords::prepare(&config.api.password_dir, &account)?;
     let briefing = run::brief(config)?;
-    Ok(supervise(
-        Worker {
-            account,
-            briefing,
-            commands,
-            queue,
-        },
-        None,
-    )
-    .await?)
+    let worker = Worker {
+        account,
+        briefing,
+        commands,
+        queue,
+    };
+    supervise(worker, None, lineage).await?;
+    Ok(())
+}
+
+/// Whether [`run`] could start, as far as files tell.
+pub fn verify(config: Config) -> anyhow::Result<()> {
+    run::verify(without_agent(config))
 }
 
 /// Nobody is identified here, so no server is asked and none is reported to.
@@ -40,14 +52,13 @@ fn without_agent(mut config: Config) -> Config {
     config
 }
 
-/// Listens at `nova_metadata_host:nova_metadata_port`.
-pub fn open(config: &Config) -> anyhow::Result<OwnedFd> {
+/// `nova_metadata_host:nova_metadata_port`, where the API listens.
+pub fn address(config: &Config) -> anyhow::Result<SocketAddr> {
     let (host, port) = (config.nova.host.as_str(), config.nova.port);
     let mut addresses = (host, port)
         .to_socket_addrs()
         .with_context(|| format!("nova_metadata_host: cannot find the address of `{host}`"))?;
-    let address: SocketAddr = addresses
+    addresses
         .next()
-        .with_context(|| format!("nova_metadata_host: `{host}` has no address"))?;
-    Ok(sockets::tcp(address, config.worker.backlog)?)
+        .with_context(|| format!("nova_metadata_host: `{host}` has no address"))
 }

@@ -1,44 +1,127 @@
 //! The sockets of `metadatad run` that are not a namespace's.
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 
 use nix::unistd::{Gid, Uid};
+use socket2::Type;
 
 use super::api;
+use super::lineage::Lineage;
 use crate::config::Config;
+use crate::supervisor::adoption::{listens_at, listens_on_file};
+use crate::supervisor::inherited::Inherited;
 use crate::supervisor::orders::ListenerRole;
 use crate::supervisor::sockets::{self, Access};
 
 /// Those above wait until there is room (unix(7)).
 const SHIMS_AT_ONCE: u32 = 1024;
 
-/// Sockets and what each is for.
-pub type Opened = Vec<(ListenerRole, OwnedFd)>;
+/// By what names they are left to the next daemon.
+const ADMIN: &str = "admin";
+const AGENT: &str = "agent";
+const METRICS: &str = "metrics";
+const API: &str = "api";
+const SHIM: &str = "shim";
 
-/// Opens all that the configuration asks for.
-pub fn open(config: &Config) -> anyhow::Result<Opened> {
-    let backlog = config.worker.backlog;
-    let admin = sockets::unix(&config.admin.socket, operators(), backlog)?;
-    let mut opened = vec![(ListenerRole::Admin, admin)];
-    if config.agent.enabled {
-        let agent = sockets::unix(&config.agent.socket, proxies(config)?, backlog)?;
-        opened.push((ListenerRole::Agent, agent));
-    }
-    if let Some(address) = config.admin.metrics_listen {
-        opened.push((ListenerRole::Metrics, sockets::tcp(address, backlog)?));
-    }
-    if config.api.embedded {
-        opened.push((ListenerRole::Api, api::open(config)?));
-    }
-    Ok(opened)
+/// Sockets and what each is for.
+pub type Opened = Vec<(ListenerRole, Rc<OwnedFd>)>;
+
+/// Opens sockets, or takes those that the daemon before this one left.
+pub struct Opener<'a> {
+    pub config: &'a Config,
+    pub inherited: &'a mut Inherited,
+    pub lineage: &'a mut Lineage,
 }
 
-/// The socket on which shims register, which is no business of the worker's.
-pub fn open_for_shims(config: &Config) -> anyhow::Result<OwnedFd> {
-    let path = &config.shim.socket;
-    // All shims of a host may come at once when the daemon starts.
-    Ok(sockets::unix_messages(path, operators(), SHIMS_AT_ONCE)?)
+impl Opener<'_> {
+    /// All that the configuration asks for and the worker serves.
+    pub fn open(&mut self) -> anyhow::Result<Opened> {
+        let config = self.config;
+        self.end_unwanted();
+        let (path, access) = (&config.admin.socket, operators());
+        let admin = self.unix(ADMIN, Type::STREAM, path, access, config.worker.backlog)?;
+        let mut opened = vec![(ListenerRole::Admin, admin)];
+        if config.agent.enabled {
+            let (path, access) = (&config.agent.socket, proxies(config)?);
+            let agent = self.unix(AGENT, Type::STREAM, path, access, config.worker.backlog)?;
+            opened.push((ListenerRole::Agent, agent));
+        }
+        if let Some(address) = config.admin.metrics_listen {
+            opened.push((ListenerRole::Metrics, self.tcp(METRICS, address)?));
+        }
+        if config.api.embedded {
+            opened.push((ListenerRole::Api, self.api()?));
+        }
+        Ok(opened)
+    }
+
+    /// The socket on which shims register, which is no business of the worker's.
+    pub fn open_for_shims(&mut self) -> anyhow::Result<OwnedFd> {
+        let path = &self.config.shim.socket;
+        // All shims of a host may come at once when the daemon starts.
+        let socket = self.unix(SHIM, Type::SEQPACKET, path, operators(), SHIMS_AT_ONCE)?;
+        Ok(socket.try_clone()?)
+    }
+
+    /// Where the embedded API listens.
+    pub fn api(&mut self) -> anyhow::Result<Rc<OwnedFd>> {
+        self.tcp(API, api::address(self.config)?)
+    }
+
+    /// What an earlier configuration asked for and this one does not.
+    fn end_unwanted(&mut self) {
+        let wanted = [
+            (AGENT, self.config.agent.enabled),
+            (METRICS, self.config.admin.metrics_listen.is_some()),
+            (API, self.config.api.embedded),
+        ];
+        for (name, _) in wanted.into_iter().filter(|(_, is_wanted)| !is_wanted) {
+            self.inherited.take(name, |_| false);
+        }
+    }
+
+    fn unix(
+        &mut self,
+        name: &'static str,
+        kind: Type,
+        path: &Path,
+        access: Access,
+        backlog: u32,
+    ) -> anyhow::Result<Rc<OwnedFd>> {
+        let left = self
+            .inherited
+            .take(name, |socket| listens_on_file(socket, kind, path));
+        if let Some(socket) = left {
+            sockets::give_to(path, access)?;
+            return Ok(self.hold(name, socket, true));
+        }
+        let socket = if kind == Type::SEQPACKET {
+            sockets::unix_messages(path, access, backlog)?
+        } else {
+            sockets::unix(path, access, backlog)?
+        };
+        Ok(self.hold(name, socket, false))
+    }
+
+    fn tcp(&mut self, name: &'static str, address: SocketAddr) -> anyhow::Result<Rc<OwnedFd>> {
+        let left = self
+            .inherited
+            .take(name, |socket| listens_at(socket, address));
+        if let Some(socket) = left {
+            return Ok(self.hold(name, socket, true));
+        }
+        let socket = sockets::tcp(address, self.config.worker.backlog)?;
+        Ok(self.hold(name, socket, false))
+    }
+
+    fn hold(&mut self, name: &'static str, socket: OwnedFd, was_left: bool) -> Rc<OwnedFd> {
+        let socket = Rc::new(socket);
+        self.lineage.leave(name, socket.clone(), was_left);
+        socket
+    }
 }
 
 /// Removes the files of the unix sockets.

@@ -1,17 +1,19 @@
 //! `metadatad run`: everything, for every namespace of the host.
 
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use super::supervise::{Namespaces, Worker, supervise};
-use super::{listeners, passwords};
-use crate::config::{Config, Secret};
+use super::lineage::Lineage;
+use super::listeners::Opener;
+use super::supervise::{Ended, Namespaces, Worker, supervise};
+use super::{listeners, passwords, random_secret};
+use crate::config::Config;
 use crate::datapath::Datapath;
 use crate::inventory::Inventory;
+use crate::namespaces::left::LeftSockets;
 use crate::namespaces::registry::Registry;
 use crate::namespaces::role::Selection;
 use crate::namespaces::served::Settings;
@@ -21,6 +23,7 @@ use crate::resolver::neutron_rest;
 use crate::resolver::neutron_rpc;
 use crate::resolver::ovn;
 use crate::shim::door;
+use crate::supervisor::inherited::Inherited;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{Briefing, ListenerId};
 use crate::supervisor::worker_process::Command;
@@ -29,33 +32,58 @@ use crate::upstream::TlsFiles;
 /// Runs the daemon until it is told to stop. Needs tokio's local task set.
 pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let account = config.worker.account()?;
+    let mut inherited = Inherited::of_environment();
+    let mut lineage = Lineage::begin(&mut inherited, &account)?;
     if config.api.embedded && config.nova.shared_secret.0.is_empty() {
         // Both ends are in this daemon, and nobody else is to sign.
-        config.nova.shared_secret = random_secret()?;
+        config.nova.shared_secret = random_secret::take_or_make(&mut inherited, &mut lineage)?;
     }
     let briefing = brief(config)?;
     let config = briefing.config.clone();
+    let mut opener = Opener {
+        config: &config,
+        inherited: &mut inherited,
+        lineage: &mut lineage,
+    };
     // First what another daemon with this configuration would hold already.
-    let listeners = listeners::open(&config)?;
-    let shims = listeners::open_for_shims(&config)?;
+    let listeners = opener.open()?;
+    let shims = opener.open_for_shims()?;
     let (commands, queue) = mpsc::unbounded_channel();
-    let first_free = hand_over(listeners, &commands)?;
+    let host = Host {
+        first_listener: hand_over(listeners, &commands)?,
+        shims,
+        left: LeftSockets::new(lineage.take_proxies(&mut inherited)),
+    };
     if config.api.embedded {
         passwords::prepare(&config.api.password_dir, &account)?;
     }
-    let namespaces = namespaces(&config, commands.clone(), first_free, shims)?;
-    let done = supervise(
-        Worker {
-            account,
-            briefing,
-            commands,
-            queue,
-        },
-        Some(namespaces),
-    )
-    .await;
-    listeners::remove_files(&config);
-    Ok(done?)
+    let namespaces = namespaces(&config, commands.clone(), host)?;
+    let worker = Worker {
+        account,
+        briefing,
+        commands,
+        queue,
+    };
+    let done = supervise(worker, Some(namespaces), lineage).await;
+    if !matches!(done, Ok(Ended::Succeeded)) {
+        listeners::remove_files(&config);
+    }
+    done?;
+    Ok(())
+}
+
+/// Whether [`run`] could start, as far as files tell.
+pub fn verify(config: Config) -> anyhow::Result<()> {
+    config.worker.account()?;
+    Selection::new(&config.namespaces.globs)?;
+    brief(config).map(drop)
+}
+
+/// What there is before any namespace is looked at.
+struct Host {
+    first_listener: ListenerId,
+    shims: OwnedFd,
+    left: LeftSockets,
 }
 
 /// Reads what the worker may not read itself.
@@ -84,14 +112,6 @@ pub fn brief(config: Config) -> anyhow::Result<Briefing> {
     })
 }
 
-fn random_secret() -> anyhow::Result<Secret> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).context("cannot make a shared secret")?;
-    Ok(Secret(
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-    ))
-}
-
 /// Queues the sockets for the worker; returns the first number that is free.
 pub fn hand_over(
     opened: listeners::Opened,
@@ -99,10 +119,7 @@ pub fn hand_over(
 ) -> anyhow::Result<ListenerId> {
     let first_free = ListenerId::try_from(opened.len())?;
     for (id, (role, socket)) in (0..).zip(opened) {
-        let listener = Listener {
-            role,
-            socket: Rc::new(socket),
-        };
+        let listener = Listener { role, socket };
         commands
             .send(Command::Open { id, listener })
             .map_err(|_| anyhow!("the supervisor is gone"))?;
@@ -113,14 +130,14 @@ pub fn hand_over(
 fn namespaces(
     config: &Config,
     worker: mpsc::UnboundedSender<Command>,
-    first_listener: ListenerId,
-    shims: OwnedFd,
+    host: Host,
 ) -> anyhow::Result<Namespaces> {
     let mut settings = Settings {
         datapath: Datapath::load(&config.datapath)?,
         guarded: Selection::new(&config.datapath.guard.interfaces)?,
         config: config.datapath.clone(),
         backlog: config.worker.backlog,
+        left: host.left,
     };
     if let Some(log) = settings.datapath.take_verdict_log() {
         spawn_local(log.forward());
@@ -137,11 +154,11 @@ fn namespaces(
         settings,
         inside,
         worker,
-        first_listener,
+        host.first_listener,
     );
     registry.mark_all()?;
     let (door, visits) = mpsc::unbounded_channel();
-    spawn_local(door::serve(shims, door));
+    spawn_local(door::serve(host.shims, door));
     Ok(Namespaces {
         registry,
         directory,

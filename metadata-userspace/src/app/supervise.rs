@@ -1,29 +1,39 @@
 //! The supervisor's main loop: hears what happens, has the registry act on it,
 //! and keeps the worker supplied.
 
+mod progress;
+mod reload;
+
 use std::future::pending;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
+use super::inventory_file::InventoryFile;
+use super::lineage::Lineage;
+use super::signals::{Asked, Signals};
 use crate::config::Account;
 use crate::datapath::{self, Datapath};
-use crate::inotify::{DirectoryEvents, Happened};
 use crate::inventory::Inventory;
 use crate::namespaces::registry::Registry;
 use crate::namespaces::watch::{Change, DirectoryWatch};
 use crate::shim::door::Visit;
 use crate::status::{HostState, VerdictCount, WorkerState};
 use crate::supervisor::orders::Briefing;
+use crate::supervisor::service_manager::watchdog_interval;
+use crate::supervisor::successor::NoSuccessor;
 use crate::supervisor::worker_process::{Command, Event, WorkerProcess};
+use progress::Progress;
+use reload::Verification;
 
 /// How soon a namespace that could not be served is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long sockets wait for their namespaces that an earlier daemon left: a shim that
+/// keeps one registers anew within seconds.
+const WAIT_FOR_SHIMS: Duration = Duration::from_secs(10);
 
 /// The namespaces side of the daemon; `metadatad api` has none.
 pub struct Namespaces {
@@ -49,11 +59,32 @@ struct Supervisor {
     worker: WorkerState,
     inventory: Option<InventoryFile>,
     retry: Interval,
+    watchdog: Option<Interval>,
+    lineage: Lineage,
+    progress: Progress,
+    started: Instant,
+    verification: Verification,
+    /// Where the answer goes whether the program could be executed anew.
+    verdicts: mpsc::UnboundedSender<Result<(), NoSuccessor>>,
+}
+
+/// How the daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is left open.
+    Stopped,
+    /// The service manager keeps the sockets, and the worker serves until it is known
+    /// what that does with them.
+    Succeeded,
 }
 
 /// Runs until SIGTERM or SIGINT; then lets the worker finish what is under way.
 /// The datapath stays: it belongs to the host, not to this process.
-pub async fn supervise(worker: Worker, namespaces: Option<Namespaces>) -> io::Result<()> {
+pub async fn supervise(
+    worker: Worker,
+    namespaces: Option<Namespaces>,
+    lineage: Lineage,
+) -> io::Result<Ended> {
     let Worker {
         account,
         briefing,
@@ -69,29 +100,51 @@ pub async fn supervise(worker: Worker, namespaces: Option<Namespaces>) -> io::Re
         .transpose()?;
     let (events, mut worker_events) = mpsc::unbounded_channel();
     let mut signals = Signals::new()?;
-    let keeper = spawn_local(WorkerProcess::new(account, briefing, queue, events).keep());
-    let mut retry = interval(RETRY);
-    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (verdicts, mut heard_verdicts) = mpsc::unbounded_channel();
+    let succession = lineage.succession();
+    let keeper = WorkerProcess::new(account, briefing, succession, queue, events);
+    let keeper = spawn_local(keeper.keep());
     let mut supervisor = Supervisor {
         namespaces,
         commands,
         worker: WorkerState::default(),
         inventory,
-        retry,
+        retry: ticking(RETRY),
+        watchdog: watchdog_interval().map(ticking),
+        lineage,
+        progress: Progress::Starting,
+        started: Instant::now(),
+        verification: Verification::None,
+        verdicts,
     };
     loop {
+        supervisor.proceed();
         tokio::select! {
             happened = supervisor.next() => supervisor.act(happened?)?,
             Some(event) = worker_events.recv() => supervisor.hear(event),
-            stop = signals.next() => match stop {
-                Asked::Reload => supervisor.reload_inventory(),
+            Some(verdict) = heard_verdicts.recv() => supervisor.replace(verdict),
+            asked = signals.next() => match asked {
+                Asked::Reload => supervisor.verify_successor(),
                 Asked::Stop => break,
             },
         }
     }
+    supervisor.lineage.service_manager().stopping();
+    if supervisor.lineage.has_heir() {
+        tracing::info!("stopping; the service manager keeps the sockets for the next daemon");
+        keeper.abort();
+        return Ok(Ended::Succeeded);
+    }
     tracing::info!("stopping; the datapath stays, `metadatad unload` removes it");
     drop(supervisor);
-    keeper.await.map_err(io::Error::other)
+    keeper.await.map_err(io::Error::other)?;
+    Ok(Ended::Stopped)
+}
+
+fn ticking(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 /// What the host side had to say.
@@ -102,6 +155,9 @@ enum Happening {
     Work,
     Retry,
     Inventory,
+    /// Nobody wanted some of the sockets that were left.
+    Unwanted,
+    Watchdog,
 }
 
 impl Supervisor {
@@ -112,12 +168,22 @@ impl Supervisor {
                 None => pending().await,
             }
         };
-        let Some(namespaces) = &mut self.namespaces else {
-            return inventory.await.map(|()| Happening::Inventory);
+        let watchdog = async {
+            match &mut self.watchdog {
+                Some(watchdog) => watchdog.tick().await,
+                None => pending().await,
+            }
         };
-        let (has_work, has_failed) = (
+        let Some(namespaces) = &mut self.namespaces else {
+            return tokio::select! {
+                changed = inventory => changed.map(|()| Happening::Inventory),
+                _ = watchdog => Ok(Happening::Watchdog),
+            };
+        };
+        let (has_work, has_failed, has_left) = (
             namespaces.registry.has_work(),
             namespaces.registry.has_failed(),
+            !namespaces.registry.left().is_empty(),
         );
         tokio::select! {
             // News first: a namespace that went need not be looked at.
@@ -128,12 +194,16 @@ impl Supervisor {
             () = tokio::task::yield_now(), if has_work => Ok(Happening::Work),
             changed = inventory => changed.map(|()| Happening::Inventory),
             _ = self.retry.tick(), if has_failed => Ok(Happening::Retry),
+            () = sleep_until(self.started + WAIT_FOR_SHIMS), if has_left => Ok(Happening::Unwanted),
+            _ = watchdog => Ok(Happening::Watchdog),
         }
     }
 
     fn act(&mut self, happening: Happening) -> io::Result<()> {
-        if let Happening::Inventory = happening {
-            self.reload_inventory();
+        match happening {
+            Happening::Inventory => self.reload_inventory(),
+            Happening::Watchdog => self.lineage.service_manager().is_alive(),
+            _ => {}
         }
         let Some(Namespaces { registry, .. }) = &mut self.namespaces else {
             return Ok(());
@@ -152,7 +222,11 @@ impl Supervisor {
             Happening::Shim(Visit::Left(id)) => registry.release(id),
             Happening::Work => registry.work(),
             Happening::Retry => registry.mark_failed(),
-            Happening::Inventory => {}
+            Happening::Unwanted => {
+                let sockets = registry.left().end();
+                tracing::info!(sockets, "closed what an earlier daemon left open");
+            }
+            Happening::Inventory | Happening::Watchdog => {}
         }
         Ok(())
     }
@@ -167,6 +241,7 @@ impl Supervisor {
                 self.worker.pid = None;
                 self.worker.restarts += 1;
             }
+            Event::Ready => self.progress = Progress::Serving,
             Event::AskHostState => self.tell_worker(Command::HostState(self.host_state())),
         }
     }
@@ -225,63 +300,5 @@ fn describe_datapath(datapath: &Datapath, state: &mut HostState) {
             state.verdicts = counts.into_iter().map(count).collect();
         }
         Err(error) => tracing::error!(%error, "cannot read the verdict counters"),
-    }
-}
-
-/// The inventory, which operators edit while the daemon runs.
-struct InventoryFile {
-    path: PathBuf,
-    directory: DirectoryEvents,
-}
-
-impl InventoryFile {
-    fn watch(path: PathBuf) -> io::Result<Self> {
-        // The directory: an editor puts a new file in the place of the old one.
-        let directory = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        let directory = DirectoryEvents::new(directory.unwrap_or(Path::new(".")))?;
-        Ok(Self { path, directory })
-    }
-
-    async fn changed(&self) -> io::Result<()> {
-        loop {
-            match self.directory.next().await? {
-                Happened::Names(names)
-                    if !names
-                        .iter()
-                        .any(|name| Some(name.as_os_str()) == self.path.file_name()) => {}
-                _ => return Ok(()),
-            }
-        }
-    }
-}
-
-enum Asked {
-    Stop,
-    Reload,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hang_up.recv() => Asked::Reload,
-        }
     }
 }

@@ -1,24 +1,20 @@
-//! `metadatad worker`: the unprivileged process, started by the supervisor.
+//! `metadatad worker` and `metadatad holder`: the unprivileged processes, started by the
+//! supervisor.
 
 use std::io::stdin;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::Context;
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::supervisor::holder;
 use crate::worker::{orders, privileges};
 
 /// Gives up every privilege, then takes orders over standard input.
 pub fn run(uid: u32, gid: u32) -> anyhow::Result<()> {
-    // It was started as /proc/self/exe, and `ps -e` and `ss -p` would say `exe`.
-    prctl::set_name(c"metadatad").context("cannot name the process")?;
-    privileges::drop_all(Uid::from_raw(uid), Gid::from_raw(gid))?;
-    let control = stdin()
-        .as_fd()
-        .try_clone_to_owned()
-        .context("no control channel on standard input")?;
+    let control = begin(uid, gid)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -30,4 +26,18 @@ pub fn run(uid: u32, gid: u32) -> anyhow::Result<()> {
         let _hang_up = signal(SignalKind::hangup())?;
         Ok(orders::follow(control).await?)
     })
+}
+
+/// Gives up every privilege, then holds sockets.
+pub fn hold(uid: u32, gid: u32) -> anyhow::Result<()> {
+    Ok(holder::process::run(&begin(uid, gid)?)?)
+}
+
+/// Returns what came as standard input.
+fn begin(uid: u32, gid: u32) -> anyhow::Result<OwnedFd> {
+    // It was started as /proc/self/exe, and `ps -e` and `ss -p` would say `exe`.
+    prctl::set_name(c"metadatad").context("cannot name the process")?;
+    privileges::drop_all(Uid::from_raw(uid), Gid::from_raw(gid))?;
+    let channel = stdin().as_fd().try_clone_to_owned();
+    channel.context("no control channel on standard input")
 }

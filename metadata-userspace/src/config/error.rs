@@ -21,7 +21,8 @@ impl fmt::Display for ConfigError {
             write!(f, "{place}: ")?;
         }
         if let Some((group, name)) = &self.option {
-            write!(f, "[{group}] {name}: ")?;
+            // A faulty name may hold anything.
+            write!(f, "[{group}] {}: ", name.escape_debug())?;
         }
         f.write_str(&self.problem)
     }

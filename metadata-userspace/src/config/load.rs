@@ -9,7 +9,7 @@ use super::account::socket_mode;
 use super::error::{ConfigError, ConfigErrors};
 use super::option::Opt;
 use super::options as table;
-use super::oslo::{ConfigSource, Settings};
+use super::oslo::{ConfigSource, Settings, Unreadable};
 use super::reader::Reader;
 use super::types::Integer;
 use super::{
@@ -46,6 +46,15 @@ impl Config {
             named => named.to_vec(),
         };
         let (settings, unreadable) = Settings::read(&from);
+        Self::of(&settings, unreadable, sources.inventory.clone())
+    }
+
+    /// The same, of what was read.
+    pub(crate) fn of(
+        settings: &Settings,
+        unreadable: Vec<Unreadable>,
+        inventory: Option<PathBuf>,
+    ) -> Result<Self, ConfigErrors> {
         let mut errors: Vec<_> = unreadable
             .into_iter()
             .map(|one| ConfigError {
@@ -54,9 +63,9 @@ impl Config {
                 problem: one.problem,
             })
             .collect();
-        errors.extend(unknown::errors(&settings));
-        let mut reader = Reader::new(&settings, errors);
-        let config = Self::read(&mut reader, sources.inventory.clone());
+        errors.extend(unknown::errors(settings));
+        let mut reader = Reader::new(settings, errors);
+        let config = Self::read(&mut reader, inventory);
         let mut errors = reader.into_errors();
         // What is missing comes last: it has no place.
         errors.sort_by_key(|error| match &error.place {
@@ -65,7 +74,7 @@ impl Config {
         });
         if errors.is_empty() {
             Ok(Self {
-                notes: notes(&settings, &config),
+                notes: notes(settings, &config),
                 ..config
             })
         } else {

@@ -11,7 +11,7 @@ mod settings;
 mod sources;
 pub mod substitution;
 
-pub use settings::{Place, Setting, Settings};
+pub use settings::{Place, Setting, Settings, Unreadable};
 pub use sources::ConfigSource;
 
 /// The group of options that stand in none.

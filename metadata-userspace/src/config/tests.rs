@@ -357,6 +357,14 @@ fn a_daemon_whose_proxies_another_agent_answers_is_no_agent() {
     }
 }
 
+#[test]
+fn a_name_that_is_none_cannot_write_to_a_terminal() {
+    let found = errors(&["[metadatad]\n\u{1b}[2Jzzz = 1\n"]);
+    assert!(found.iter().all(|line| !line.contains('\u{1b}')));
+    let first = found.first().map(String::as_str).unwrap_or_default();
+    assert!(first.starts_with("0.conf:2: [metadatad] \\u{1b}[2Jzzz: no such option"));
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_loading_panic(text in "(\\[(DEFAULT|metadatad)\\]\n|[a-z_]{0,12}( = |:)[$a-z0-9/{}.'\"]{0,12}\n|[ \t]|.|\n){0,30}") {

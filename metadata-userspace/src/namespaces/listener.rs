@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use metadata_ebpf::{METADATA_ADDRESS, METADATA_ADDRESS_V6};
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::plan::Door;
 use crate::proxy::saved_syn;
@@ -37,11 +37,24 @@ pub fn open(door: Door, port: u16, backlog: u32, namespace: u64) -> io::Result<O
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    name_namespace(&socket, namespace)?;
-    saved_syn::enable(&socket)?;
+    prepare(&socket, namespace)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Makes a socket that listens already what [`open`] would make it: another version may
+/// have opened it, or retired it.
+pub fn adopt(socket: &OwnedFd, backlog: u32, namespace: u64) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    prepare(&socket, namespace)?;
+    // Changes how many may wait; those who do go on waiting.
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
+}
+
+fn prepare(socket: &Socket, namespace: u64) -> io::Result<()> {
+    name_namespace(socket, namespace)?;
+    saved_syn::enable(socket)
 }
 
 /// Writes the namespace's number on the socket, as its priority. The programs find it

@@ -155,10 +155,17 @@ pub fn guard_steps(
 }
 
 /// Whether connections that run when a namespace stops being served may still end:
-/// then its filters and addresses stay until the next look. A standby's have to go
+/// then its filters, addresses and route stay until the next look. A standby's have to go
 /// at once.
 pub fn lingers(standing: Standing) -> bool {
     matches!(standing, Standing::WithoutAddress | Standing::Released)
+}
+
+/// Whether nobody needs the route to the metadata address any more, once a look has
+/// closed these doors and left those open. Without it the kernel takes no segment for a
+/// connection that still runs.
+pub fn is_left(standing: Standing, open: &BTreeSet<Door>, closed: &[Door]) -> bool {
+    open.is_empty() && (closed.is_empty() || !lingers(standing))
 }
 
 /// Where to listen, once the addresses are there.
@@ -202,6 +209,9 @@ pub fn name_step<Id: PartialEq>(present: Option<Id>, served: Option<Id>) -> Name
     }
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod sequences;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;

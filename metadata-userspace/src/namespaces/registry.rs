@@ -14,13 +14,15 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use super::keepers::{Hold, Keepers};
+use super::left::LeftSockets;
 use super::plan::{Door, NameStep, name_step};
 use super::role::{Role, Selection};
-use super::served::{LAST_WORDS, Reconciled, ServedNamespace, Settings};
+use super::served::{LAST_WORDS, Opened, Reconciled, ServedNamespace, Settings};
 use super::watch::Change;
 use crate::datapath::Datapath;
 use crate::netns::{Netns, NetnsError, NetnsId};
 use crate::status::NamespaceState;
+use crate::supervisor::inherited::end_listening;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{ListenerId, ListenerRole};
 use crate::supervisor::worker_process::Command;
@@ -67,6 +69,8 @@ pub struct Registry {
     changes: mpsc::UnboundedSender<String>,
     worker: mpsc::UnboundedSender<Command>,
     next_listener: ListenerId,
+    /// Sockets that the service manager does not have yet.
+    unkept: Vec<Rc<OwnedFd>>,
 }
 
 impl Registry {
@@ -92,6 +96,7 @@ impl Registry {
             changes,
             worker,
             next_listener: first_listener,
+            unkept: Vec::new(),
         }
     }
 
@@ -160,13 +165,41 @@ impl Registry {
         }
     }
 
-    /// Everything was seen once: what is pinned for other namespaces is stale.
+    /// Everything was seen once: what is pinned for other namespaces and by other versions
+    /// is stale.
     fn prune(&self) {
         let ids = self.entries.values().map(|entry| entry.namespace.id());
         let live: Vec<u64> = ids.map(|id| id.inode).collect();
-        if let Err(error) = self.settings.datapath.prune_links(&live) {
+        let datapath = &self.settings.datapath;
+        let pruned = datapath.prune_links(&live);
+        if let Err(error) = pruned.and_then(|()| datapath.remove_other_versions()) {
             tracing::warn!(%error, "cannot remove stale pins");
         }
+    }
+
+    /// Every proxy socket that is open.
+    pub fn sockets(&self) -> impl Iterator<Item = &Rc<OwnedFd>> {
+        let entries = self.entries.values();
+        entries.flat_map(|entry| entry.listeners.values().map(|open| &open.socket))
+    }
+
+    /// Those that were opened since the last time.
+    pub fn take_unkept(&mut self) -> Vec<Rc<OwnedFd>> {
+        std::mem::take(&mut self.unkept)
+    }
+
+    /// What the daemon before this one left, and no namespace has wanted so far.
+    pub fn left(&mut self) -> &mut LeftSockets {
+        &mut self.settings.left
+    }
+
+    /// How many namespaces there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     pub fn states(&self) -> Vec<NamespaceState> {
@@ -273,8 +306,9 @@ impl Registry {
         let Some(entry) = self.entries.remove(name) else {
             return;
         };
-        for &OpenSocket { id, .. } in entry.listeners.values() {
+        for &OpenSocket { id, ref socket } in entry.listeners.values() {
             self.tell_worker(Command::Close { id });
+            end_listening(socket);
         }
         spawn_local(entry.namespace.leave(self.settings.config.clone()));
     }
@@ -301,11 +335,19 @@ impl Registry {
             .filter_map(|door| entry.listeners.remove(door))
             .collect();
         let mut opened = Vec::new();
-        for (door, socket) in done.opened {
+        for Opened {
+            door,
+            socket,
+            was_left,
+        } in done.opened
+        {
             let socket = OpenSocket {
                 id: self.next_listener,
                 socket: Rc::new(socket),
             };
+            if !was_left {
+                self.unkept.push(socket.socket.clone());
+            }
             self.next_listener += 1;
             entry.listeners.insert(door, socket.clone());
             opened.push(socket);
@@ -316,8 +358,9 @@ impl Registry {
         for after in until_connections_end.into_iter().chain(done.look_again) {
             self.look_again(name.to_owned(), after);
         }
-        for OpenSocket { id, .. } in retired {
+        for OpenSocket { id, socket } in retired {
             self.tell_worker(Command::Retire { id });
+            end_later(socket);
         }
         self.assign(opened, &role);
     }
@@ -344,4 +387,12 @@ impl Registry {
         // The receiver only goes when the whole supervisor does.
         let _ = self.worker.send(command);
     }
+}
+
+/// Ends a listener for all who hold it once the worker has taken its last connections.
+fn end_later(socket: Rc<OwnedFd>) {
+    spawn_local(async move {
+        tokio::time::sleep(LAST_WORDS).await;
+        end_listening(&socket);
+    });
 }

@@ -1,17 +1,20 @@
 //! One namespace: bringing it to what it should be, and leaving it.
 
+mod view;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use nix::libc;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::answerer;
 use super::handshakes::Handshakes;
 use super::keepers::Hold;
+use super::left::LeftSockets;
 use super::listener;
 use super::monitor::Monitor;
 use super::observed::{Attached, Interfaces, ObservedInterface};
@@ -19,12 +22,9 @@ use super::plan::{Door, Standing};
 use super::role::{Role, Selection};
 use super::settle::Settling;
 use crate::config::DatapathConfig;
-use crate::datapath::{Datapath, DatapathError, XdpSlot, remove_from_namespace};
+use crate::datapath::{Datapath, DatapathError, remove_from_namespace};
 use crate::netlink::{NamespaceSocket, NetlinkError};
 use crate::netns::{Netns, NetnsError, NetnsId};
-use crate::status::{
-    Answerer, GuardState, InterfaceState, Ipv6State, NamespaceState, ServingState,
-};
 
 /// Between the end of a namespace's connections and that of its datapath.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -36,6 +36,8 @@ pub struct Settings {
     /// Interfaces whose driver is to run the guard.
     pub guarded: Selection,
     pub backlog: u32,
+    /// Of the daemon before this one.
+    pub left: LeftSockets,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,22 @@ pub enum ServeError {
     },
 }
 
+impl ServeError {
+    /// Whether the same may be done later, although nothing changes that we would hear
+    /// of: memory or descriptors had run out.
+    pub(super) fn may_pass(&self) -> bool {
+        let errno = match self {
+            Self::Netlink(error) => error.errno(),
+            Self::Listen { source, .. } => source.raw_os_error(),
+            Self::Netns(_) | Self::Monitor(_) | Self::Datapath(_) => None,
+        };
+        matches!(
+            errno,
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN)
+        )
+    }
+}
+
 /// A namespace that is served, or was tried to.
 pub struct ServedNamespace {
     name: String,
@@ -73,6 +91,8 @@ pub struct ServedNamespace {
     ipv6_problems: BTreeMap<u32, String>,
     /// Why a driver does not run the guard, by interface.
     guard_problems: BTreeMap<u32, String>,
+    /// One of those may pass.
+    is_short: bool,
     open: BTreeSet<Door>,
     handshakes: Handshakes,
     problem: Option<String>,
@@ -103,6 +123,7 @@ impl ServedNamespace {
             interfaces: Interfaces::new(),
             ipv6_problems: BTreeMap::new(),
             guard_problems: BTreeMap::new(),
+            is_short: false,
             open: BTreeSet::new(),
             handshakes: Handshakes::default(),
             problem: None,
@@ -118,8 +139,9 @@ impl ServedNamespace {
         &self.role
     }
 
+    /// Whether it has to be tried again.
     pub fn has_problem(&self) -> bool {
-        self.problem.is_some()
+        self.problem.is_some() || self.is_short
     }
 
     pub fn problem(&self) -> Option<&str> {
@@ -147,13 +169,14 @@ impl ServedNamespace {
         let mut work = Settling {
             role: &self.role,
             hold: self.hold,
-            namespace: self.netns.id().inode,
+            namespace: self.netns.id(),
             settings,
             open: self.open.clone(),
             reconciled: Reconciled::default(),
             handshakes: &mut self.handshakes,
             ipv6_problems: BTreeMap::new(),
             guard_problems: BTreeMap::new(),
+            is_short: false,
         };
         let done = self.netns.run(|| work.settle());
         let Settling {
@@ -161,9 +184,11 @@ impl ServedNamespace {
             mut reconciled,
             ipv6_problems,
             guard_problems,
+            is_short,
             ..
         } = work;
         self.open = open;
+        self.is_short = is_short;
         self.report_ipv6(ipv6_problems);
         self.report_guard(guard_problems);
         match done.map_err(ServeError::from).flatten() {
@@ -189,67 +214,6 @@ impl ServedNamespace {
             Err(error) => {
                 tracing::warn!(namespace = self.name, %error, "left, but not all could be taken away")
             }
-        }
-    }
-
-    /// What operators see. Looks who else listens where we do not.
-    pub fn state(&self, proxy_port: u16) -> NamespaceState {
-        NamespaceState {
-            name: self.name.clone(),
-            kind: self.role.kind,
-            realm: self.role.realm.clone(),
-            inode: self.id().inode,
-            state: match (&self.problem, self.standing) {
-                (Some(_), _) => ServingState::Failed,
-                (None, Standing::Wanted) => ServingState::Serving,
-                (None, Standing::Standby) => ServingState::Standby,
-                (None, Standing::WithoutAddress) => ServingState::Idle,
-                (None, Standing::Released) => ServingState::Released,
-            },
-            answers: self.answerer(proxy_port),
-            shims: Vec::new(),
-            problem: self.problem.clone(),
-            interfaces: self
-                .tenants()
-                .map(|(&index, interface)| self.interface_state(index, interface))
-                .collect(),
-        }
-    }
-
-    fn answerer(&self, proxy_port: u16) -> Answerer {
-        let steered = self
-            .tenants()
-            .any(|(_, interface)| interface.attached == Attached::Current);
-        if steered && self.open.contains(&Door::Ipv4) {
-            return Answerer::Metadatad;
-        }
-        match self.netns.run(|| answerer::of_namespace(proxy_port)) {
-            Ok(answerer) => answerer,
-            Err(_) => Answerer::Nobody,
-        }
-    }
-
-    fn interface_state(&self, index: u32, interface: &ObservedInterface) -> InterfaceState {
-        InterfaceState {
-            name: interface.name.clone(),
-            index,
-            steered: interface.attached == Attached::Current,
-            ipv6: match self.ipv6_problems.get(&index) {
-                Some(problem) => Ipv6State::Unavailable(problem.clone()),
-                None if self.open.contains(&Door::Ipv6(index)) => Ipv6State::Listening,
-                None => Ipv6State::Waiting,
-            },
-            guard: match (self.guard_problems.get(&index), &interface.xdp) {
-                (Some(problem), _) => GuardState::Unavailable(problem.clone()),
-                (None, XdpSlot::Guard { .. }) => GuardState::On,
-                (None, XdpSlot::Free | XdpSlot::Foreign(_)) => GuardState::Off,
-            },
-            foreign: match &interface.xdp {
-                XdpSlot::Foreign(program) => {
-                    [std::slice::from_ref(program), &*interface.foreign].concat()
-                }
-                XdpSlot::Free | XdpSlot::Guard { .. } => interface.foreign.clone(),
-            },
         }
     }
 
@@ -337,14 +301,23 @@ impl ServedNamespace {
 /// What came of bringing a namespace to what it should be.
 #[derive(Debug, Default)]
 pub struct Reconciled {
-    /// Proxy sockets that this opened.
-    pub opened: Vec<(Door, OwnedFd)>,
+    /// Proxy sockets that it has now and had not before.
+    pub opened: Vec<Opened>,
     /// Those that are to take no more connections.
     pub closed: Vec<Door>,
     /// The router has other networks than before.
     pub interfaces_changed: bool,
     /// After so long, though nothing changes.
     pub look_again: Option<Duration>,
+}
+
+/// A proxy socket.
+#[derive(Debug)]
+pub struct Opened {
+    pub door: Door,
+    pub socket: OwnedFd,
+    /// The daemon before this one opened it.
+    pub was_left: bool,
 }
 
 impl Drop for ServedNamespace {
@@ -364,4 +337,24 @@ async fn report_changes(
 fn clear(config: &DatapathConfig) -> Result<(), ServeError> {
     let netlink = NamespaceSocket::open()?;
     Ok(remove_from_namespace(config, &netlink)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_had_run_out_is_tried_again_and_ipv6_that_is_off_is_not() {
+        let listen = |errno| ServeError::Listen {
+            door: Door::Ipv6(2),
+            port: 9697,
+            source: io::Error::from_raw_os_error(errno),
+        };
+        let refused = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            ServeError::Netlink(NetlinkError::Refused(source))
+        };
+        assert!(listen(libc::EMFILE).may_pass() && refused(libc::ENOBUFS).may_pass());
+        assert!(!listen(libc::EADDRNOTAVAIL).may_pass() && !refused(libc::EACCES).may_pass());
+    }
 }

@@ -1,25 +1,27 @@
 //! Carries out what the plan says, inside a namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
 
 use super::answerer;
 use super::handshakes::{self, Handshakes};
 use super::keepers::Hold;
 use super::listener;
 use super::observed::{Attached, Interfaces, Ipv6Address, observe};
-use super::plan::{Door, Standing, Step, guard_steps, held, steps};
+use super::plan::{Door, Standing, Step, guard_steps, held, is_left, steps};
 use super::role::Role;
-use super::served::{Reconciled, ServeError, Settings};
+use super::served::{Opened, Reconciled, ServeError, Settings};
 use crate::datapath::{XdpSlot, add_address, ensure_route, remove_address, remove_route};
 use crate::netlink::{Link, NamespaceSocket, NetlinkError};
+use crate::netns::NetnsId;
 use crate::status::Answerer;
+use crate::supervisor::inherited::end_listening;
 
 /// One pass over one namespace.
 pub(super) struct Settling<'a> {
     pub(super) role: &'a Role,
     pub(super) hold: Hold,
-    /// Its inode number.
-    pub(super) namespace: u64,
+    pub(super) namespace: NetnsId,
     pub(super) settings: &'a mut Settings,
     /// Where it listens; kept up to date.
     pub(super) open: BTreeSet<Door>,
@@ -29,6 +31,8 @@ pub(super) struct Settling<'a> {
     pub(super) ipv6_problems: BTreeMap<u32, String>,
     /// Interfaces whose driver does not run the guard though it is wanted, and why.
     pub(super) guard_problems: BTreeMap<u32, String>,
+    /// One of those may pass.
+    pub(super) is_short: bool,
 }
 
 impl Settling<'_> {
@@ -51,7 +55,7 @@ impl Settling<'_> {
                 self.judge(error, step, &netlink, &mut interfaces)?;
             }
         }
-        if self.open.is_empty() {
+        if is_left(standing, &self.open, &self.reconciled.closed) {
             remove_route(&netlink)?;
         }
         let role = self.role;
@@ -120,11 +124,36 @@ impl Settling<'_> {
 
     fn listen(&mut self, door: Door) -> Result<(), ServeError> {
         let port = self.settings.config.proxy_port;
-        let socket = listener::open(door, port, self.settings.backlog, self.namespace)
-            .map_err(|source| ServeError::Listen { door, port, source })?;
+        let opened = match self.adopt(door, port) {
+            Some(socket) => Opened {
+                door,
+                socket,
+                was_left: true,
+            },
+            None => Opened {
+                door,
+                socket: listener::open(door, port, self.settings.backlog, self.namespace.inode)
+                    .map_err(|source| ServeError::Listen { door, port, source })?,
+                was_left: false,
+            },
+        };
         self.open.insert(door);
-        self.reconciled.opened.push((door, socket));
+        self.reconciled.opened.push(opened);
         Ok(())
+    }
+
+    /// The socket that the daemon before this one had there, with those who wait in it.
+    fn adopt(&mut self, door: Door, port: u16) -> Option<OwnedFd> {
+        let address = listener::address(door, port);
+        let socket = self.settings.left.take(self.namespace, address)?;
+        match listener::adopt(&socket, self.settings.backlog, self.namespace.inode) {
+            Ok(()) => Some(socket),
+            Err(error) => {
+                tracing::warn!(%address, %error, "cannot use the socket that was left");
+                end_listening(&socket);
+                None
+            }
+        }
     }
 
     /// Whether a step that failed hinders the whole namespace.
@@ -146,6 +175,7 @@ impl Settling<'_> {
         match step {
             // IPv6 may be off on the host, in the namespace, or for want of MTU.
             Step::AddAddress(_) | Step::ReplaceAddress(_) | Step::Listen(_) => {
+                self.is_short |= error.may_pass();
                 self.ipv6_problems.insert(index, error.to_string());
                 Ok(())
             }
@@ -159,7 +189,7 @@ impl Settling<'_> {
 }
 
 /// What is observed once the step is done.
-fn note(step: Step, interfaces: &mut Interfaces) {
+pub(super) fn note(step: Step, interfaces: &mut Interfaces) {
     let Some(interface) = interface_of(step).and_then(|index| interfaces.get_mut(&index)) else {
         return;
     };

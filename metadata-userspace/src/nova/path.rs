@@ -11,15 +11,20 @@ use std::fmt::Write as _;
 use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
 
+use crate::origin_form::origin_form;
+
 /// Path and query of a request, for Nova.
-pub(super) fn target(sent: &Uri) -> Result<PathAndQuery, hyper::http::Error> {
-    let (path, query) = (normalised(sent.path()), sent.query());
-    let target = match (path, query, sent.path_and_query()) {
-        (Cow::Borrowed(_), _, Some(sent)) => return Ok(sent.clone()),
-        (path, Some(query), _) => PathAndQuery::try_from(format!("{path}?{query}")),
-        (path, None, _) => PathAndQuery::try_from(path.as_ref()),
+pub(crate) fn target(sent: &Uri) -> Result<PathAndQuery, hyper::http::Error> {
+    let sent = origin_form(sent)?;
+    let text = match (normalised(sent.path()), sent.query()) {
+        (Cow::Borrowed(_), _) => None,
+        (path, Some(query)) => Some(format!("{path}?{query}")),
+        (path, None) => Some(path.into_owned()),
     };
-    target.map_err(hyper::http::Error::from)
+    Ok(match text {
+        None => sent,
+        Some(text) => PathAndQuery::try_from(text)?,
+    })
 }
 
 /// `path` without dot segments and empty segments, beginning with `/`.
@@ -139,6 +144,20 @@ mod tests {
             ("/%61", "/a"),
         ] {
             assert_eq!(normalised(sent), seen, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_an_absolute_target_lacks_is_written_too() {
+        for (sent, seen) in [
+            ("http://169.254.169.254#a", "/"),
+            ("http://169.254.169.254?a=b", "/?a=b"),
+        ] {
+            let target = target(&Uri::from_static(sent)).map(Uri::from);
+            assert_eq!(
+                target.map(|target| target.to_string()).ok(),
+                Some(seen.into())
+            );
         }
     }
 

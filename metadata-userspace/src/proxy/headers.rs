@@ -44,7 +44,7 @@ fn is_framing(name: &str) -> bool {
 /// Leaves of the guest's headers what may travel on, and says who asks: the
 /// headers of Neutron's haproxy. A network is named for both kinds of agent,
 /// ML2/OVS and OVN; each looks at its own header only.
-pub(super) fn replace_identity(headers: &mut HeaderMap, requester: &Requester) {
+pub(crate) fn replace_identity(headers: &mut HeaderMap, requester: &Requester) {
     hop_by_hop::strip(headers);
     let refused: Vec<HeaderName> = headers
         .keys()

@@ -68,7 +68,7 @@ const IPV6: [u8; 2] = [0x86, 0xdd];
 const VLANS: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
 
 /// The source address of an Ethernet frame that holds IP.
-fn ethernet_source(frame: &[u8]) -> Option<MacAddr> {
+pub(crate) fn ethernet_source(frame: &[u8]) -> Option<MacAddr> {
     let (_destination, rest) = frame.split_first_chunk::<6>()?;
     let (source, mut rest) = rest.split_first_chunk::<6>()?;
     let ether_type = loop {

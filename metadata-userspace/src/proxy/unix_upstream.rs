@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use crate::body::request::RequestFault;
 use crate::body::{self, Body};
 use crate::logging::{chain, occasionally::Occasionally};
+use crate::origin_form::origin_form;
 use crate::reply;
 use crate::upstream::{Link, Stream, answer};
 
@@ -140,9 +141,9 @@ async fn self_contained(request: Request<Body>) -> Result<Request<Body>, Request
         .await
         .map_err(|error| RequestFault::of_body(&error))?
         .to_bytes();
-    // An absolute target names a host; which one is no matter here.
-    let target = head.uri.path_and_query();
-    head.uri = Uri::from(target.cloned().unwrap_or(PathAndQuery::from_static("/")));
+    let target = origin_form(&head.uri);
+    // Parts of one target make another.
+    head.uri = Uri::from(target.unwrap_or(PathAndQuery::from_static("/")));
     let body = if body.is_empty() {
         body::empty()
     } else {

@@ -13,7 +13,7 @@ mod patience;
 mod pending;
 mod ports;
 mod queues;
-mod reply;
+pub(crate) mod reply;
 mod request;
 mod session;
 

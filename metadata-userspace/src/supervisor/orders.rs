@@ -38,9 +38,13 @@ pub enum ListenerRole {
 pub enum Order {
     /// First of all; the file holds a [`Briefing`].
     Start,
+    /// The reading end of the [`succession`](super::succession) comes along.
+    Succession,
     /// Serve the socket that comes along. One whose number is known already is for
     /// something else from now on, and those who are connected are cut off.
     Listen { id: ListenerId, role: ListenerRole },
+    /// Say when everything that was ordered before is done.
+    Ready,
     /// The socket's namespace is gone: end its connections.
     Close { id: ListenerId },
     /// The socket takes no more connections; those that run may end.
@@ -69,6 +73,8 @@ pub enum Order {
 pub enum Report {
     /// An operator wants to know how the host is doing.
     AskHostState,
+    /// The answer to [`Order::Ready`].
+    Ready,
     /// A unix socket has to be connected to; the configuration names it.
     Connect { path: PathBuf },
     /// A name's addresses are wanted; the configuration, or Keystone's catalog, has it.

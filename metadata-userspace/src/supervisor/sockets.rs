@@ -74,10 +74,15 @@ fn open_unix(kind: Type, path: &Path, access: Access, backlog: u32) -> io::Resul
     let bound = socket.bind(&SockAddr::unix(path)?);
     umask(usual);
     bound?;
-    chown(path, Some(access.uid), Some(access.gid))?;
-    std::fs::set_permissions(path, Permissions::from_mode(access.mode))?;
+    give_to(path, access)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Lets those connect who may.
+pub fn give_to(path: &Path, access: Access) -> io::Result<()> {
+    chown(path, Some(access.uid), Some(access.gid))?;
+    std::fs::set_permissions(path, Permissions::from_mode(access.mode))
 }
 
 /// Removes a socket nobody listens on; any other file stays, and fails the bind.

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use tokio::process::{Child, Command};
 
 use super::control::{self, Control, ControlError};
+use super::inherited::FOR_ONE_PROCESS;
 use crate::config::Account;
 
 /// A worker and the channel to it.
@@ -16,7 +17,8 @@ pub struct Spawned {
 
 /// Starts this very program again as a worker. It inherits nothing but its
 /// standard error and, as standard input, its end of the control channel; it
-/// becomes `account` before it does anything else.
+/// becomes `account` before it does anything else. It ends by itself when nobody holds
+/// the other end of the channel.
 pub fn spawn(account: &Account) -> Result<Spawned, ControlError> {
     let (ours, theirs) = control::pair()?;
     let child = command(account, theirs).spawn()?;
@@ -39,7 +41,9 @@ fn command(account: &Account, control: OwnedFd) -> Command {
             &account.gid.to_string(),
         ])
         .stdin(Stdio::from(control))
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
+        .stdout(Stdio::null());
+    for variable in FOR_ONE_PROCESS.iter().chain(&["NOTIFY_SOCKET"]) {
+        command.env_remove(variable);
+    }
     command
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::process::ExitStatus;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::process::Child;
@@ -14,13 +15,14 @@ use super::listeners::{Listener, Listeners};
 use super::look_ups::LookUps;
 use super::orders::{Briefing, ListenerId, Order, Report};
 use super::spawn::{Spawned, spawn};
+use super::succession::Succession;
 use crate::config::Account;
 use crate::identity::Realm;
 use crate::inventory::Inventory;
 use crate::status::HostState;
 
 /// How long a worker may take to finish what is under way.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// A worker that lived this long did not die of what killed the one before.
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -41,6 +43,8 @@ pub enum Command {
     },
     Inventory(Inventory),
     HostState(HostState),
+    /// Let me know when all that was opened so far is served.
+    Ready,
     /// The realm's namespace has other interfaces than before.
     RealmChanged {
         realm: Realm,
@@ -53,13 +57,17 @@ pub enum Event {
     Started { pid: u32 },
     Died,
     AskHostState,
+    Ready,
 }
 
 /// Keeps one worker alive until nobody sends commands any more.
 pub struct WorkerProcess {
     account: Account,
     briefing: Briefing,
+    succession: Rc<Succession>,
     listeners: Listeners,
+    /// Whether somebody waits to hear that all is served.
+    is_awaited: bool,
     commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::UnboundedSender<Event>,
 }
@@ -75,13 +83,16 @@ impl WorkerProcess {
     pub fn new(
         account: Account,
         briefing: Briefing,
+        succession: Rc<Succession>,
         commands: mpsc::UnboundedReceiver<Command>,
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
         Self {
             account,
             briefing,
+            succession,
             listeners: Listeners::default(),
+            is_awaited: false,
             commands,
             events,
         }
@@ -145,14 +156,19 @@ impl WorkerProcess {
     async fn brief(&self, control: &Control) -> Result<(), ControlError> {
         let briefing = to_memory_file(&self.briefing)?;
         control.send(&Order::Start, Some(briefing.as_fd())).await?;
+        let succession = self.succession.as_fd();
+        control.send(&Order::Succession, Some(succession)).await?;
         for (id, listener) in self.listeners.iter() {
             hand_over(control, id, listener).await?;
+        }
+        if self.is_awaited {
+            control.send(&Order::Ready, None).await?;
         }
         Ok(())
     }
 
     async fn heard(
-        &self,
+        &mut self,
         control: &Control,
         report: Report,
         names: &mut LookUps,
@@ -164,6 +180,11 @@ impl WorkerProcess {
             }
             Report::LookUp { host } => {
                 names.begin(host);
+                Ok(())
+            }
+            Report::Ready => {
+                self.is_awaited = false;
+                let _ = self.events.send(Event::Ready);
                 Ok(())
             }
             Report::Connect { path } => {
@@ -190,6 +211,7 @@ impl WorkerProcess {
             Command::Open { id, listener } => self.listeners.insert(id, listener),
             Command::Close { id } | Command::Retire { id } => self.listeners.remove(id),
             Command::Inventory(inventory) => self.briefing.inventory = inventory,
+            Command::Ready => self.is_awaited = true,
             Command::HostState(_) | Command::RealmChanged { .. } => {}
         }
     }
@@ -218,6 +240,7 @@ async fn send(control: &Control, command: &Command) -> Result<(), ControlError> 
                 .send(&Order::Inventory, Some(to_memory_file(inventory)?.as_fd()))
                 .await
         }
+        Command::Ready => control.send(&Order::Ready, None).await,
         Command::RealmChanged { realm } => {
             let realm = realm.clone();
             control.send(&Order::RealmChanged { realm }, None).await

@@ -1,6 +1,8 @@
-//! Taking the supervisor's orders, from the first to the last.
+//! Taking the supervisor's orders, from the first to the last, and what comes after.
 
 use std::os::fd::OwnedFd;
+
+use tokio::time::timeout;
 
 use super::sandbox;
 use super::serve::{Worker, WorkerError};
@@ -8,10 +10,12 @@ use crate::config::Config;
 use crate::logging::{self, LogOptions};
 use crate::supervisor::control::{Control, ControlError, from_memory_file};
 use crate::supervisor::orders::{Briefing, Order, Report};
+use crate::supervisor::succession::Heir;
+use crate::supervisor::worker_process::DRAIN_LIMIT;
 use crate::upstream::names;
 
-/// Serves until the order to drain, or until the supervisor is gone; then
-/// finishes what is under way.
+/// Serves until the order to drain, or until the supervisor is gone and nobody needs
+/// this process in its place; then finishes what is under way.
 pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
     let control = Control::new(control)?;
     let briefing = be_briefed(&control).await?;
@@ -22,19 +26,44 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
     loop {
         let (desk, connections) = (worker.desk.clone(), worker.connections.clone());
         let names = worker.names.clone();
-        tokio::select! {
+        let done = tokio::select! {
             order = control.receive::<Order>() => match order {
-                Ok((Order::Drain, _)) | Err(ControlError::Closed) => break,
-                Ok((order, file)) => worker.obey(order, file)?,
-                Err(error) => return Err(error.into()),
+                Ok((Order::Drain, _)) => break,
+                Ok((Order::Ready, _)) => control.send(&Report::Ready, None).await,
+                Ok((order, file)) => {
+                    worker.obey(order, file)?;
+                    Ok(())
+                }
+                Err(error) => Err(error),
             },
-            path = connections.asked() => control.send(&Report::Connect { path }, None).await?,
-            host = names.asked() => control.send(&Report::LookUp { host }, None).await?,
-            () = desk.asked() => control.send(&Report::AskHostState, None).await?,
+            path = connections.asked() => control.send(&Report::Connect { path }, None).await,
+            host = names.asked() => control.send(&Report::LookUp { host }, None).await,
+            () = desk.asked() => control.send(&Report::AskHostState, None).await,
+        };
+        match done {
+            Err(ControlError::Closed) => {
+                outlive_the_supervisor(worker).await;
+                return Ok(());
+            }
+            done => done?,
         }
     }
     worker.drain().await;
     Ok(())
+}
+
+/// Serves on until it is known whether another supervisor takes over, so that guests
+/// miss none; then finishes what is under way, with nobody to end this process if that
+/// takes too long.
+async fn outlive_the_supervisor(mut worker: Worker) {
+    let heir = worker.serve_guests_alone().await;
+    tracing::info!(?heir, "the supervisor is gone; finishing what is under way");
+    if heir == Heir::Serves {
+        worker.leave_the_sockets();
+    }
+    if timeout(DRAIN_LIMIT, worker.drain()).await.is_err() {
+        tracing::warn!(limit = ?DRAIN_LIMIT, "not everything was finished in time");
+    }
 }
 
 async fn be_briefed(control: &Control) -> Result<Briefing, WorkerError> {

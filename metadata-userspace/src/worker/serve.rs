@@ -33,6 +33,7 @@ use crate::resolver::identifier::Ports;
 use crate::status::SandboxState;
 use crate::supervisor::control::{ControlError, from_memory_file};
 use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, LookedUp, Order};
+use crate::supervisor::succession::{Heir, Succession};
 
 /// What the worker cannot go on after.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +81,10 @@ pub struct Worker {
     rate_limits: Option<RateLimits>,
     tasks: TaskTracker,
     drain: CancellationToken,
+    /// Ends what operators ask here.
+    dismiss_operators: CancellationToken,
     apis: Apis,
+    succession: Option<Succession>,
 }
 
 /// The embedded API's sockets, which serve until the last guest has its answer.
@@ -153,9 +157,11 @@ impl Worker {
             serving: HashMap::new(),
             origins: Origins::default(),
             rate_limits: config.proxy.rate_limits.clone(),
+            dismiss_operators: drain.child_token(),
             tasks,
             drain,
             apis: Apis::default(),
+            succession: None,
         })
     }
 
@@ -188,9 +194,26 @@ impl Worker {
             }
             Order::LookedUp(LookedUp { host, found }) => self.names.answer(&host, found),
             Order::HostState => self.desk.answer(&from_memory_file(file)?),
-            Order::Start | Order::Drain => {}
+            Order::Succession => self.succession = file.map(Succession::of),
+            Order::Start | Order::Ready | Order::Drain => {}
         }
         Ok(())
+    }
+
+    /// Serves guests with no supervisor behind it, until it is known who comes next.
+    /// Operators wait for that one: it alone knows the host.
+    pub async fn serve_guests_alone(&mut self) -> Heir {
+        self.dismiss_operators.cancel();
+        self.names.close();
+        match self.succession.take() {
+            Some(succession) => succession.heir().await.unwrap_or(Heir::Nobody),
+            None => Heir::Nobody,
+        }
+    }
+
+    /// Another worker serves the same sockets: who comes now is its.
+    pub fn leave_the_sockets(&self) {
+        self.proxy.leave_the_sockets();
     }
 
     /// Accepts nothing more and waits until what is under way is answered.
@@ -279,7 +302,7 @@ impl Worker {
     /// Operators are served beside the guests' threads: a costly scrape delays
     /// no guest, and guests delay no operator.
     fn here(&self, door: Door) -> io::Result<Vec<AbortHandle>> {
-        let serving = admin_server::serve(door, self.admin.clone(), self.drain.clone());
+        let serving = admin_server::serve(door, self.admin.clone(), self.dismiss_operators.clone());
         Ok(vec![self.tasks.spawn(serving).abort_handle()])
     }
 }

@@ -22,6 +22,8 @@ const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9f
 /// The first byte of each answer tells whose it is.
 const OURS: u8 = b'o';
 const OTHERS: u8 = b't';
+/// Where nothing tells whether it comes in time.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Answers each byte on each connection with its name.
 struct Server {
@@ -81,7 +83,7 @@ fn answer(mut connection: TcpStream, name: u8) {
 
 /// Who answers on this connection.
 fn ask(connection: &mut TcpStream) -> u8 {
-    connection.set_read_timeout(Some(LIMIT)).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
     connection.write_all(b"?").unwrap();
     let mut name = [0];
     connection.read_exact(&mut name).unwrap();

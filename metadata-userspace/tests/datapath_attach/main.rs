@@ -13,6 +13,7 @@ mod foreign;
 mod frames;
 mod pins;
 mod route;
+mod upgrade;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};

@@ -1,11 +1,14 @@
 //! What an agent sees of a shim, from its start to its end.
 
 use std::fs;
+use std::io::Write;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use xtask::lab::daemon;
+use xtask::lab::http;
 use xtask::lab::proc;
 use xtask::lab::shim::{Shim, private_memory};
 
@@ -54,6 +57,21 @@ fn what_the_watch_would_serve_ends_with_its_shim_and_begins_with_the_next() -> R
     assert_eq!(scene.state()?.unwrap_or_default()["state"], "released");
     let _shim = scene.shim()?;
     scene.assert_served()
+}
+
+#[test]
+fn a_request_that_runs_when_the_shim_ends_is_answered() -> Result<()> {
+    let scene = Scene::watching(str::to_owned)?;
+    let shim = scene.shim()?;
+    let mut running = scene.guest.connect()?;
+    running.write_all(b"GET /openstack HTTP/1.1\r\n")?;
+    // It is accepted.
+    thread::sleep(Duration::from_millis(200));
+    shim.end(Signal::SIGTERM)?;
+    thread::sleep(Duration::from_millis(300));
+    running.write_all(b"Host: x\r\n\r\n")?;
+    assert_eq!(http::read_response(&mut running)?.status, 200);
+    Ok(())
 }
 
 #[test]

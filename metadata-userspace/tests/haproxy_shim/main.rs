@@ -21,6 +21,7 @@ use xtask::lab::inventory::{self, Instance};
 use xtask::lab::namespace::Namespace;
 use xtask::lab::router::{Router, Subnet};
 use xtask::lab::shim::{Place, Shim, Wanted};
+use xtask::lab::wait;
 
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const DOCUMENT: &str = "/openstack/latest/meta_data.json";
@@ -92,11 +93,12 @@ impl Scene {
         Ok(())
     }
 
-    /// Nobody accepts the guest's connection.
+    /// Nobody accepts the guest's connection, once the worker has heard of it too.
     fn assert_not_served(&self) {
         let limit = Duration::from_millis(400);
-        let connected = self.guest.connect_within(METADATA.into(), limit);
-        assert!(connected.is_err(), "somebody answers");
+        let connect = || self.guest.connect_within(METADATA.into(), limit);
+        let turned_away = wait::until("nobody answers", limit, || Ok(connect().is_err()));
+        assert!(turned_away.is_ok(), "somebody answers");
     }
 
     fn wait_until_not_served(&mut self) -> Result<()> {

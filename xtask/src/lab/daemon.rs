@@ -47,7 +47,7 @@ impl Daemon {
         fs::write(directory.path().join("inventory.toml"), &setup.inventory)?;
         let config = directory.path().join("metadatad.conf");
         fs::write(&config, setup.config(directory.path())?)?;
-        let child = spawn(&setup.binary, &config, directory.path())?;
+        let child = spawn(&setup, &config, directory.path())?;
         let mut daemon = Self {
             child,
             setup,
@@ -224,9 +224,14 @@ impl Daemon {
     /// When the daemon ended.
     pub fn check_running(&mut self) -> Result<()> {
         match self.child.try_wait()? {
-            Some(status) => bail!("metadatad ended: {status}"),
+            Some(status) => bail!("metadatad ended: {status}: {}", self.last_line()),
             None => Ok(()),
         }
+    }
+
+    fn last_line(&self) -> String {
+        let log = self.log();
+        log.lines().next_back().unwrap_or_default().to_owned()
     }
 
     fn wait_ready(&mut self) -> Result<()> {
@@ -257,13 +262,23 @@ impl Daemon {
         }
     }
 
+    /// Ends it at once, with no chance to leave anything in order.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Starts it again with the same configuration and state.
     ///
     /// # Errors
     /// As [`Daemon::start`].
     pub fn start_again(&mut self) -> Result<()> {
         let config = self.config_file();
-        self.child = spawn(&self.setup.binary, &config, self.directory.path())?;
+        self.child = spawn(&self.setup, &config, self.directory.path())?;
         self.wait_ready()
     }
 
@@ -292,12 +307,16 @@ pub fn send(pid: u32, signal: Signal) -> Result<()> {
     kill(Pid::from_raw(pid.try_into()?), signal).with_context(|| format!("no process {pid}"))
 }
 
-fn spawn(binary: &Path, config: &Path, directory: &Path) -> Result<Child> {
+fn spawn(setup: &Setup, config: &Path, directory: &Path) -> Result<Child> {
     let log = File::options()
         .create(true)
         .append(true)
         .open(directory.join("log"))?;
-    let mut command = Command::new(binary);
+    let binary = &setup.binary;
+    let mut command = match &setup.service_manager {
+        Some(manager) => manager.command(binary)?,
+        None => Command::new(binary),
+    };
     command.args(["run", "--config-file"]).arg(config);
     command.stdin(Stdio::null());
     command.stdout(log.try_clone()?).stderr(log);
@@ -342,6 +361,9 @@ impl Drop for Daemon {
             && let Err(error) = self.stop()
         {
             eprintln!("warning: {error:#}");
+        }
+        if let Some(manager) = &self.setup.service_manager {
+            manager.release();
         }
         if !self.setup.bpffs.exists() {
             return;

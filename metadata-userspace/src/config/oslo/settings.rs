@@ -119,7 +119,8 @@ impl Settings {
         }
     }
 
-    fn add(&mut self, file: PathBuf, text: &str, unreadable: &mut Vec<Unreadable>) {
+    /// Takes what a file's text says.
+    pub(crate) fn add(&mut self, file: PathBuf, text: &str, unreadable: &mut Vec<Unreadable>) {
         let (assignments, errors) = lexer::lex(text);
         unreadable.extend(errors.into_iter().map(|error| Unreadable {
             place: Place {

@@ -4,11 +4,11 @@ use crate::datapath::{ForeignHook, ForeignProgram, Order};
 
 const ID: &str = "8f3a9a93-5a1c-4ce9-9266-e3048098412a";
 
-fn role(prefix: &str) -> Role {
+pub(super) fn role(prefix: &str) -> Role {
     Role::of(&format!("{prefix}{ID}")).unwrap()
 }
 
-fn interface(name: &str, attached: Attached) -> ObservedInterface {
+pub(super) fn interface(name: &str, attached: Attached) -> ObservedInterface {
     ObservedInterface {
         attached,
         has_own_address: true,

@@ -64,6 +64,18 @@ async fn neutrons_agent_gets_head_and_body_in_one_read() {
 }
 
 #[tokio::test]
+async fn every_target_has_a_path() {
+    let dir = TempDir::new().unwrap();
+    let mut received = one_recv_peer(&dir, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let proxy = before(&dir).await;
+    for target in ["http://169.254.169.254#a", "http://169.254.169.254"] {
+        raw(proxy.address, format!("GET {target} HTTP/1.0\r\n\r\n")).await;
+        let request = received.recv().await.unwrap();
+        assert!(request.starts_with("GET / HTTP/1.0\r\n"), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_ends_with_the_connection_is_whole() {
     let dir = TempDir::new().unwrap();
     let _received = one_recv_peer(

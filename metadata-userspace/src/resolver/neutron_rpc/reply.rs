@@ -11,7 +11,7 @@ const LONGEST_TEXT: usize = 400;
 
 /// A reply that has been understood.
 #[derive(Debug, PartialEq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// Of the request that it answers.
     pub message_id: String,
     pub news: News,
@@ -19,7 +19,7 @@ pub(super) struct Reply {
 
 /// What it says.
 #[derive(Debug, PartialEq)]
-pub(super) enum News {
+pub(crate) enum News {
     /// What the method returned; null when it has nothing to say.
     Returned(Value),
     /// The method failed.
@@ -32,14 +32,14 @@ pub(super) enum News {
 /// An exception of the server's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{class}: {message}")]
-pub(super) struct RemoteError {
+pub(crate) struct RemoteError {
     pub class: String,
     pub message: String,
 }
 
 /// A message that is no reply.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoReply {
+pub(crate) enum NoReply {
     #[error("a message of {0} bytes, more than the {MOST_BYTES} that a reply may have")]
     TooLong(usize),
     #[error("a message that is not JSON: {0}")]
@@ -73,7 +73,7 @@ struct Body {
 
 impl Reply {
     /// Reads the payload of a message.
-    pub(super) fn parse(payload: &[u8]) -> Result<Self, NoReply> {
+    pub(crate) fn parse(payload: &[u8]) -> Result<Self, NoReply> {
         if payload.len() > MOST_BYTES {
             return Err(NoReply::TooLong(payload.len()));
         }

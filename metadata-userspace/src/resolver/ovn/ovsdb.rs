@@ -9,12 +9,12 @@ pub mod client;
 mod connection;
 pub mod datum;
 mod handshake;
-mod message;
+pub(crate) mod message;
 pub mod replica;
-mod schema;
+pub(crate) mod schema;
 mod server;
 mod session;
-mod splitter;
+pub(crate) mod splitter;
 pub mod watcher;
 mod wire;
 

@@ -91,7 +91,7 @@ impl Reader {
 
     fn take_line(&mut self, first: &str, rest: &[&str]) -> Result<(), Problem> {
         match &self.section {
-            Section::None => Err(format!("`{first}` stands in no section")),
+            Section::None => Err(format!("`{}` stands in no section", shown(first))),
             Section::Global => self.global(first, rest),
             Section::Defaults => defaults(first, rest),
             Section::Backend(name) => self.limits.table(&name.clone(), first, rest),

@@ -251,6 +251,12 @@ fn an_order_that_is_not_whole_is_refused() {
         faults("daemon"),
         [&["1: `daemon` stands in no section"], &all[..]].concat()
     );
+    let long = faults(&format!("\u{1b}[2J{}", "x".repeat(LONGEST / 2)));
+    let word = format!("\\u{{1b}}[2J{}", "x".repeat(76));
+    assert_eq!(
+        long.first(),
+        Some(&format!("1: `{word}` stands in no section"))
+    );
     let both = format!("{ROUTER}    http-request set-header X-Neutron-Network-ID {ID}\n");
     assert_eq!(
         faults(&listen(&both)),

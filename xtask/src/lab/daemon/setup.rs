@@ -1,9 +1,11 @@
 //! How a daemon is configured.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 
+use crate::lab::service_manager::ServiceManager;
 use crate::lab::unique;
 
 /// What a daemon is to be told.
@@ -28,6 +30,8 @@ pub struct Setup {
     pub options: Vec<(String, String)>,
     /// Further sections, as they stand in the file.
     pub sections: String,
+    /// Which starts it and keeps what it leaves.
+    pub service_manager: Option<Arc<ServiceManager>>,
 }
 
 impl Setup {
@@ -46,6 +50,7 @@ impl Setup {
             default_options: Vec::new(),
             options: Vec::new(),
             sections: String::new(),
+            service_manager: None,
         })
     }
 
@@ -60,6 +65,13 @@ impl Setup {
     #[must_use]
     pub fn option(mut self, name: &str, value: &str) -> Self {
         self.options.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// As a service of this manager.
+    #[must_use]
+    pub fn service_of(mut self, manager: &Arc<ServiceManager>) -> Self {
+        self.service_manager = Some(manager.clone());
         self
     }
 

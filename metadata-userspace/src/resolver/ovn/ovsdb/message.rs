@@ -6,7 +6,7 @@ use super::Failure;
 
 /// What a server sends.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Message {
+pub(crate) enum Message {
     /// It wants an answer.
     Request {
         method: String,
@@ -24,7 +24,7 @@ pub(super) enum Message {
 }
 
 impl Message {
-    pub(super) fn parse(mut value: Value) -> Result<Self, Failure> {
+    pub(crate) fn parse(mut value: Value) -> Result<Self, Failure> {
         let id = value.get_mut("id").map(Value::take).unwrap_or_default();
         let Some(method) = value.get_mut("method").map(Value::take) else {
             return reply(&id, value);

@@ -92,7 +92,7 @@ pub struct Replica(BTreeMap<&'static str, Table>);
 
 /// In what form a server tells of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// `update`: rows whole, before and after.
     Update,
     /// `update2` and `update3`: differences.
@@ -120,7 +120,7 @@ impl Replica {
 
     /// Takes rows with these columns in the place of everything before, or nothing
     /// when they cannot be read; says which rows there are or were.
-    pub(super) fn replace(
+    pub(crate) fn replace(
         &mut self,
         columns: &Columns,
         form: Form,
@@ -150,7 +150,7 @@ impl Replica {
 
     /// Applies table updates. `touched` are the rows that they are about, also when
     /// one of them cannot be applied.
-    pub(super) fn apply(
+    pub(crate) fn apply(
         &mut self,
         form: Form,
         updates: &Value,

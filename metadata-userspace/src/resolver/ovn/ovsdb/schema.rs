@@ -9,14 +9,14 @@ use super::replica::TableSpec;
 
 /// A column that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Column {
-    pub(super) name: &'static str,
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
     /// It can hold more than one value, so that changes of it come as differences.
-    pub(super) several: bool,
+    pub(crate) several: bool,
 }
 
 /// The wanted columns that this server has, by table.
-pub(super) type Columns = BTreeMap<&'static str, Vec<Column>>;
+pub(crate) type Columns = BTreeMap<&'static str, Vec<Column>>;
 
 /// Looks the wanted columns up: schemas grow, and servers are older or newer than
 /// their clients.

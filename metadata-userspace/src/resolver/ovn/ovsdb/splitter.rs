@@ -23,8 +23,8 @@ pub enum Garbage {
 /// Bytes in, objects out. Each byte is looked at once, however small the pieces
 /// are in which it comes.
 #[derive(Debug, Default)]
-pub(super) struct Splitter {
-    pub(super) buffer: BytesMut,
+pub(crate) struct Splitter {
+    pub(crate) buffer: BytesMut,
     /// Bytes of the buffer that are known to be inside of one object.
     scanned: usize,
     depth: usize,
@@ -34,7 +34,7 @@ pub(super) struct Splitter {
 
 impl Splitter {
     /// The next object, or `None` until more bytes have come.
-    pub(super) fn next(&mut self) -> Result<Option<Value>, Garbage> {
+    pub(crate) fn next(&mut self) -> Result<Option<Value>, Garbage> {
         if self.scanned == 0 {
             self.skip_space()?;
         }

@@ -1,0 +1,171 @@
+//! The daemon as one of a line: what it has from those before it, and what it leaves to
+//! the one that comes next.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+
+use tokio::task::spawn_local;
+
+use crate::config::Account;
+use crate::supervisor::holder::{self, Holder};
+use crate::supervisor::inherited::Inherited;
+use crate::supervisor::orphans::Orphans;
+use crate::supervisor::service_manager::ServiceManager;
+use crate::supervisor::succession::{self, Succession};
+use crate::supervisor::successor::{NoSuccessor, Successor};
+
+/// By what name guests' sockets are left. The sockets tell the rest.
+const PROXY: &str = "proxy";
+
+/// Those before and after this process.
+pub struct Lineage {
+    manager: ServiceManager,
+    successor: Successor,
+    succession: Rc<Succession>,
+    /// What workers wait for whose supervisors are gone.
+    wills: Vec<OwnedFd>,
+    /// Children that nobody waits for.
+    orphans: Orphans,
+    account: Account,
+    /// Of guests' sockets, if there is somebody to keep the connection to it.
+    holder: Option<Holder>,
+    /// What is left besides guests' sockets, by name.
+    belongings: Vec<(&'static str, Rc<OwnedFd>)>,
+}
+
+impl Lineage {
+    /// Needs tokio's local task set.
+    pub fn begin(inherited: &mut Inherited, account: &Account) -> io::Result<Self> {
+        let manager = ServiceManager::of_environment();
+        let succession = Succession::new()?;
+        // What the service manager keeps, it alone keeps: so it can be seen whether it
+        // does.
+        manager.keep(succession::NAME, &[succession.will()?]);
+        let orphans = Orphans::new(std::mem::take(&mut inherited.children));
+        spawn_local(reap(orphans.clone()));
+        Ok(Self {
+            manager,
+            successor: Successor::of_this_process()?,
+            succession: Rc::new(succession),
+            wills: inherited.take_all(succession::NAME),
+            orphans,
+            account: account.clone(),
+            holder: None,
+            belongings: Vec::new(),
+        })
+    }
+
+    pub fn succession(&self) -> Rc<Succession> {
+        self.succession.clone()
+    }
+
+    pub fn service_manager(&self) -> &ServiceManager {
+        &self.manager
+    }
+
+    pub fn successor(&self) -> &Successor {
+        &self.successor
+    }
+
+    /// Leaves something under a name, from now on.
+    pub fn leave(&mut self, name: &'static str, descriptor: Rc<OwnedFd>, was_left: bool) {
+        if !was_left {
+            self.manager.keep(name, &[&*descriptor]);
+        }
+        self.belongings.push((name, descriptor));
+    }
+
+    /// Guests' sockets that were left.
+    pub fn take_proxies(&mut self, inherited: &mut Inherited) -> Vec<OwnedFd> {
+        let mut left = inherited.take_all(PROXY);
+        if !self.manager.is_there() {
+            return left;
+        }
+        let connections = inherited.take_all(holder::NAME);
+        let mut answers = connections.into_iter().filter_map(|connection| {
+            let holder = Holder::of(connection).ok()?;
+            let held = holder.hand_out().ok()?;
+            Some((holder, held))
+        });
+        match answers.next_back() {
+            Some((holder, held)) => {
+                left.extend(held);
+                self.holder = Some(holder);
+            }
+            None => self.start_holder(&left),
+        }
+        left
+    }
+
+    /// Leaves guests' sockets too: these are new, and `all` there are if the holder is not
+    /// what it was.
+    pub fn leave_proxies(&mut self, new: &[Rc<OwnedFd>], all: impl FnOnce() -> Vec<Rc<OwnedFd>>) {
+        let held = self.holder.as_ref().map(|holder| holder.hold(new));
+        if let Some(Err(error)) = held {
+            tracing::error!(%error, "lost the holder of sockets; starting another");
+            self.start_holder(&all());
+        }
+    }
+
+    fn start_holder(&mut self, sockets: &[impl AsFd]) {
+        let started = Holder::start(&self.account).and_then(|(holder, pid)| {
+            self.orphans.add(pid);
+            holder.hold(sockets)?;
+            Ok(holder)
+        });
+        match started {
+            Ok(holder) => {
+                self.manager.keep(holder::NAME, &[&holder]);
+                self.holder = Some(holder);
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot have guests' sockets held for the next daemon");
+                self.holder = None;
+            }
+        }
+    }
+
+    /// Tells earlier workers that ours serves everything.
+    pub fn relieve_predecessors(&mut self) {
+        self.wills.drain(..).for_each(succession::take_over);
+    }
+
+    /// Whether somebody keeps what this process leaves behind when it ends.
+    pub fn has_heir(&self) -> bool {
+        self.succession.is_kept()
+    }
+
+    /// Becomes the new program, if that can be executed. `worker` serves until the new
+    /// program's does.
+    pub fn replace<'a>(
+        &'a self,
+        proxies: impl Iterator<Item = &'a Rc<OwnedFd>>,
+        worker: Option<i32>,
+    ) -> NoSuccessor {
+        let will = match self.succession.will() {
+            Ok(will) => will,
+            Err(error) => return NoSuccessor::Handover(error.into()),
+        };
+        let belongings = self.belongings.iter().map(|(name, fd)| (*name, fd.as_fd()));
+        let holder = self
+            .holder
+            .iter()
+            .map(|holder| (holder::NAME, holder.as_fd()));
+        let wills = self.wills.iter().chain([&will]);
+        let descriptors: Vec<(&str, BorrowedFd<'_>)> = belongings
+            .chain(holder)
+            .chain(proxies.map(|fd| (PROXY, fd.as_fd())))
+            .chain(wills.map(|will| (succession::NAME, will.as_fd())))
+            .collect();
+        let children = self.orphans.pids().into_iter().chain(worker).collect();
+        self.manager.reloading();
+        self.successor.execute(&descriptors, children)
+    }
+}
+
+async fn reap(orphans: Orphans) {
+    if let Err(error) = orphans.reap().await {
+        tracing::warn!(%error, "cannot hear of children that end");
+    }
+}

@@ -1,0 +1,98 @@
+//! Restarts, reloads and crashes of the daemon, as guests and operators see them.
+
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "../nova_faults/fake.rs"]
+mod fake;
+mod holder;
+mod load;
+mod reload;
+mod service;
+mod upgrade;
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use holder::Holder;
+use xtask::lab::daemon::Setup;
+use xtask::lab::guest::Guest;
+use xtask::lab::namespace::Namespace;
+use xtask::lab::proc;
+use xtask::lab::service_manager::ServiceManager;
+use xtask::lab::site::Site;
+use xtask::lab::wait;
+
+const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
+const DOCUMENT: &str = "/openstack/latest/meta_data.json";
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// A site whose daemon is a service.
+struct Served {
+    site: Site,
+    manager: Arc<ServiceManager>,
+    holder: Holder,
+}
+
+impl Served {
+    fn create() -> Result<Self> {
+        Self::with(|setup| setup)
+    }
+
+    fn with(change: impl FnOnce(Setup) -> Setup) -> Result<Self> {
+        let manager = Arc::new(ServiceManager::start()?);
+        let service = |setup: Setup| change(setup.service_of(&manager));
+        let site = Site::with(METADATAD, |_| {}, service)?;
+        let holder = Holder::of(site.daemon.pid())?;
+        let served = Self {
+            site,
+            manager,
+            holder,
+        };
+        served.wait_said("READY=1")?;
+        Ok(served)
+    }
+
+    fn wait_said(&self, line: &str) -> Result<()> {
+        wait::until(&format!("the daemon says {line}"), LIMIT, || {
+            let said = self.manager.said();
+            Ok(said.iter().any(|text| text.lines().any(|one| one == line)))
+        })
+    }
+
+    /// `systemctl restart`.
+    fn restart(&mut self) -> Result<()> {
+        self.manager.clear_said();
+        self.site.daemon.stop()?;
+        self.site.daemon.start_again()?;
+        self.wait_said("READY=1")
+    }
+}
+
+/// The site's guest, for while the site changes.
+fn guest_of(site: &Site) -> Guest {
+    let namespace = Namespace::of_somebody(site.guest.namespace().name());
+    Guest::of_somebody(namespace, site.guest.address, &site.guest.mac)
+}
+
+fn has_ended(pid: u32) -> bool {
+    proc::status(pid, "State").is_err()
+}
+
+fn wait_ended(pid: u32) -> Result<()> {
+    wait::until("an earlier worker ends", LIMIT, || Ok(has_ended(pid)))
+}
+
+/// Gives the daemon's configuration an option, or another value for it.
+fn configure(site: &Site, name: &str, value: &str) -> Result<()> {
+    let file = site.daemon.config_file();
+    let text = fs::read_to_string(&file)?;
+    let is_other = |line: &&str| line.split('=').next().map(str::trim) != Some(name);
+    let mut lines: Vec<&str> = text.lines().filter(is_other).collect();
+    let option = format!("{name} = {value}");
+    let ours = lines.iter().position(|line| *line == "[metadatad]");
+    lines.insert(ours.map_or(0, |at| at + 1), &option);
+    fs::write(file, lines.join("\n") + "\n")?;
+    Ok(())
+}
