@@ -14,6 +14,8 @@ pub mod oslo;
 mod ovn;
 mod rate_limits;
 mod reader;
+mod secret;
+mod servers;
 mod shim;
 mod transport_url;
 mod types;
@@ -37,6 +39,8 @@ pub use option::{AnyOption, Spec};
 pub use oslo::ConfigSource;
 pub use ovn::{OvnConfig, OvnTls, OvsdbRemote};
 pub use rate_limits::{RateLimits, RateWindow};
+pub use secret::Secret;
+pub use servers::Servers;
 pub use shim::ShimConfig;
 
 use std::net::SocketAddr;
@@ -131,6 +135,16 @@ pub struct WorkerConfig {
     pub threads: usize,
     /// `metadata_backlog`: connections that wait to be accepted, per listener.
     pub backlog: u32,
+    /// `[metadatad] sandbox`.
+    pub sandbox: Sandboxing,
+}
+
+/// `[metadatad] sandbox`: whether the worker gives up what it does not need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sandboxing {
+    #[default]
+    Enforce,
+    Off,
 }
 
 /// What a guest may do to the proxy.
@@ -236,21 +250,6 @@ enum SocketMode {
     User,
     Group,
     All,
-}
-
-/// A configured secret: compared and used, never printed.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_empty() {
-            "(empty)"
-        } else {
-            "(hidden)"
-        })
-    }
 }
 
 /// The upstream nova-api-metadata.

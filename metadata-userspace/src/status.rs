@@ -123,4 +123,26 @@ pub struct Status {
     /// What the worker counted since it started.
     #[serde(flatten)]
     pub totals: Totals,
+    /// What holds of the worker that says so.
+    #[serde(default)]
+    pub sandbox: SandboxState,
+}
+
+/// How the worker is confined, besides having no privilege.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxState {
+    /// Only the system calls that it needs.
+    pub seccomp: bool,
+    /// The ABI of Landlock that holds; 0 is none, 4 and more restrict connections too.
+    pub landlock: u32,
+}
+
+impl std::fmt::Display for SandboxState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.seccomp, self.landlock) {
+            (false, 0) => f.write_str("off"),
+            (true, 0) => f.write_str("seccomp; no Landlock in this kernel"),
+            (_, abi) => write!(f, "seccomp, Landlock ABI {abi}"),
+        }
+    }
 }

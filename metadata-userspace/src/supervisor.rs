@@ -10,6 +10,7 @@ pub mod control;
 pub mod holder;
 pub mod inherited;
 pub mod listeners;
+pub mod look_ups;
 pub mod orders;
 pub mod orphans;
 pub mod service_manager;

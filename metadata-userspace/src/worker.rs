@@ -3,9 +3,11 @@
 
 pub mod connections;
 pub mod host_state;
+pub mod names;
 pub mod orders;
 mod origins;
 mod ports;
 pub mod privileges;
+pub mod sandbox;
 pub mod serve;
 pub mod threads;

@@ -18,7 +18,7 @@ use super::collector::HostCollector;
 use crate::accept::AcceptFaults;
 use crate::body::{Body, full};
 use crate::metrics::Metrics;
-use crate::status::Status;
+use crate::status::{SandboxState, Status};
 use crate::worker::host_state::{HostStateDesk, NoAnswer};
 
 /// How long an operator's tool may take to send its request.
@@ -29,15 +29,22 @@ pub struct Admin {
     desk: HostStateDesk,
     metrics: Arc<Metrics>,
     host: HostCollector,
+    sandbox: SandboxState,
 }
 
 impl Admin {
     /// `host` must be registered in `metrics`.
-    pub fn new(desk: HostStateDesk, metrics: Arc<Metrics>, host: HostCollector) -> Self {
+    pub fn new(
+        desk: HostStateDesk,
+        metrics: Arc<Metrics>,
+        host: HostCollector,
+        sandbox: SandboxState,
+    ) -> Self {
         Self {
             desk,
             metrics,
             host,
+            sandbox,
         }
     }
 
@@ -70,6 +77,7 @@ impl Admin {
         let status = Status {
             host,
             totals: self.metrics.totals(),
+            sandbox: self.sandbox,
         };
         Ok(match serde_json::to_vec(&status) {
             Ok(json) => with_type("application/json", Response::new(full(json))),

@@ -34,6 +34,7 @@ fn render(status: &Status) -> String {
         "worker",
         &format!("{worker}, replaced {} times", host.worker.restarts),
     );
+    line(&mut text, "sandbox", &status.sandbox.to_string());
     line(
         &mut text,
         "programs",
@@ -179,7 +180,7 @@ mod tests {
     use crate::identity::Realm;
     use crate::metrics::{Spared, Totals};
     use crate::namespaces::role::Kind;
-    use crate::status::{HostState, InterfaceState, VerdictCount, WorkerState};
+    use crate::status::{HostState, InterfaceState, SandboxState, VerdictCount, WorkerState};
 
     #[test]
     fn trouble_stands_out() {
@@ -243,12 +244,21 @@ mod tests {
             },
             ..Totals::default()
         };
-        let status = Status { host, totals };
+        let sandbox = SandboxState {
+            seccomp: true,
+            landlock: 7,
+        };
+        let status = Status {
+            host,
+            totals,
+            sandbox,
+        };
         let text = render(&status).replace("for 101 s", "for 100 s");
         assert_eq!(
             text,
             "version     1.2.3\n\
              worker      pid 9, replaced 1 times\n\
+             sandbox     seccomp, Landlock ABI 7\n\
              programs    metadata_steer id 4\n\
              requests    200: 3\n\
              refused     unanswered: 2\n\

@@ -122,6 +122,7 @@ fn is_self(wanted: &str, id: u32, name: impl FnOnce() -> Option<String>) -> bool
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::config::Sandboxing;
 
     fn account(user: &str, group: &str) -> Result<Account, AccountError> {
         let config = WorkerConfig {
@@ -129,6 +130,7 @@ mod tests {
             group: group.to_owned(),
             threads: 1,
             backlog: 1,
+            sandbox: Sandboxing::Enforce,
         };
         config.account()
     }

@@ -140,6 +140,7 @@ fn worker(reader: &mut Reader<'_>) -> WorkerConfig {
         group: reader.read(&table::METADATA_PROXY_GROUP),
         threads,
         backlog: number(reader.read(&table::METADATA_BACKLOG)),
+        sandbox: reader.read(&table::SANDBOX),
     }
 }
 

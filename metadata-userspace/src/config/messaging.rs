@@ -11,7 +11,7 @@ use super::oslo::Settings;
 use super::reader::Reader;
 use super::transport_url::TransportUrl;
 use super::types::{Integer, OptionType};
-use super::{ClientIdentity, Note, Secret};
+use super::{ClientIdentity, Note};
 
 pub use super::transport_url::Broker;
 
@@ -163,8 +163,8 @@ impl MessagingConfig {
 }
 
 fn transport_url(reader: &mut Reader<'_>) -> TransportUrl {
-    let Secret(text) = reader.read(&table::TRANSPORT_URL);
-    TransportUrl::parse(&text).unwrap_or_else(|error| {
+    let url = reader.read(&table::TRANSPORT_URL);
+    TransportUrl::parse(&url.0).unwrap_or_else(|error| {
         reader.reject(&table::TRANSPORT_URL.spec, error.to_string());
         TransportUrl {
             brokers: Vec::new(),

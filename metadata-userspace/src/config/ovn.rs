@@ -65,10 +65,14 @@ pub struct OvnTls {
 }
 
 impl OvnConfig {
+    /// All servers.
+    pub fn remotes(&self) -> impl Iterator<Item = &OvsdbRemote> {
+        self.southbound.iter().chain([&self.local])
+    }
+
     /// The unix sockets that the supervisor may connect to for the worker.
     pub fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
-        let all = self.southbound.iter().chain([&self.local]);
-        all.filter_map(|remote| match remote {
+        self.remotes().filter_map(|remote| match remote {
             OvsdbRemote::Unix(path) => Some(path.as_path()),
             _ => None,
         })

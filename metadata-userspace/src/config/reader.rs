@@ -1,5 +1,7 @@
 //! Typed values out of [`Settings`], collecting every fault on the way.
 
+use zeroize::Zeroizing;
+
 use super::error::ConfigError;
 use super::option::{Opt, Spec};
 use super::options;
@@ -32,7 +34,7 @@ impl<'a> Reader<'a> {
         let text = setting.map_or(spec.default, |setting| setting.value());
         let mut trail = vec![(spec.group.to_owned(), spec.name.to_owned())];
         let text = match self.expand(text, spec.group, &mut trail) {
-            Ok(text) => text,
+            Ok(text) => Zeroizing::new(text),
             Err(broken) => {
                 self.reject(spec, broken.problem(K::HIDDEN));
                 return K::Value::default();

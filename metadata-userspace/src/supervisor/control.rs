@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use zeroize::Zeroizing;
 
 use crate::async_fd;
 
@@ -142,14 +143,15 @@ fn receive_once(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Option<OwnedFd>)
 pub fn to_memory_file<T: Serialize>(value: &T) -> Result<OwnedFd, ControlError> {
     let fd = memfd_create(c"metadatad", MFdFlags::MFD_CLOEXEC)?;
     let mut file = File::from(fd);
-    file.write_all(&serde_json::to_vec(value)?)?;
+    // A briefing has secrets in it.
+    file.write_all(&Zeroizing::new(serde_json::to_vec(value)?))?;
     Ok(file.into())
 }
 
 /// Takes a value out of a memory file that was received.
 pub fn from_memory_file<T: DeserializeOwned>(fd: Option<OwnedFd>) -> Result<T, ControlError> {
     let mut file = File::from(fd.ok_or(ControlError::NoFile)?);
-    let mut bytes = Vec::new();
+    let mut bytes = Zeroizing::new(Vec::new());
     file.seek(SeekFrom::Start(0))?;
     file.read_to_end(&mut bytes)?;
     Ok(serde_json::from_slice(&bytes)?)

@@ -1,5 +1,6 @@
 //! What supervisor and worker say to each other.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,8 @@ pub enum Order {
         path: PathBuf,
         problem: Option<String>,
     },
+    /// The answer to [`Report::LookUp`].
+    LookedUp(LookedUp),
     /// Finish what is under way, accept nothing more, exit.
     Drain,
 }
@@ -74,6 +77,16 @@ pub enum Report {
     Ready,
     /// A unix socket has to be connected to; the configuration names it.
     Connect { path: PathBuf },
+    /// A name's addresses are wanted; the configuration, or Keystone's catalog, has it.
+    LookUp { host: String },
+}
+
+/// What came of looking a name up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookedUp {
+    pub host: String,
+    /// Some of them, when a message has no room for all; or why there are none.
+    pub found: Result<Vec<IpAddr>, String>,
 }
 
 /// Everything the worker cannot read by itself, having no privilege.

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::broker;
 use super::control::{Control, ControlError, to_memory_file};
 use super::listeners::{Listener, Listeners};
+use super::look_ups::LookUps;
 use super::orders::{Briefing, ListenerId, Order, Report};
 use super::spawn::{Spawned, spawn};
 use super::succession::Succession;
@@ -130,13 +131,17 @@ impl WorkerProcess {
         if let Err(error) = self.brief(&worker.control).await {
             return gone(&mut worker.child, &error).await;
         }
+        let mut names = LookUps::new(&self.briefing.config);
         loop {
             let done = tokio::select! {
                 status = worker.child.wait() => return End::Died(status),
                 report = worker.control.receive::<Report>() => match report {
-                    Ok((report, _)) => self.heard(&worker.control, report).await,
+                    Ok((report, _)) => self.heard(&worker.control, report, &mut names).await,
                     Err(error) => Err(error),
                 },
+                looked_up = names.next() => {
+                    worker.control.send(&Order::LookedUp(looked_up), None).await
+                }
                 command = self.commands.recv() => match command {
                     Some(command) => self.pass_on(&worker.control, command).await,
                     None => return End::Dismissed,
@@ -162,10 +167,19 @@ impl WorkerProcess {
         Ok(())
     }
 
-    async fn heard(&mut self, control: &Control, report: Report) -> Result<(), ControlError> {
+    async fn heard(
+        &mut self,
+        control: &Control,
+        report: Report,
+        names: &mut LookUps,
+    ) -> Result<(), ControlError> {
         match report {
             Report::AskHostState => {
                 let _ = self.events.send(Event::AskHostState);
+                Ok(())
+            }
+            Report::LookUp { host } => {
+                names.begin(host);
                 Ok(())
             }
             Report::Ready => {

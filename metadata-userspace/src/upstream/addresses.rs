@@ -6,8 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout};
+
+use super::names;
 
 /// A name server that is silent keeps a look-up for 5 s and more
 /// (resolv.conf(5)); with addresses at hand that is not waited for.
@@ -78,9 +79,7 @@ impl Addresses {
     }
 
     async fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
-        let found: Vec<_> = lookup_host((self.host.as_str(), self.port))
-            .await?
-            .collect();
+        let found = names::look_up(&self.host, self.port).await?;
         match found.is_empty() {
             true => Err(io::Error::from(io::ErrorKind::NotFound)),
             false => Ok(found),

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -16,6 +16,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use super::OptionNames;
 
@@ -78,6 +79,12 @@ pub struct TlsFiles {
 struct PemPair {
     cert: Vec<u8>,
     key: Vec<u8>,
+}
+
+impl Drop for PemPair {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
 }
 
 impl fmt::Debug for TlsFiles {
@@ -185,13 +192,23 @@ fn configured_roots(option: &'static str, pem: &[u8]) -> Result<RootCertStore, T
     Ok(roots)
 }
 
-fn system_roots(option: &'static str) -> Result<RootCertStore, TlsError> {
+/// The authorities that this system trusts, as they were when they were first needed.
+static SYSTEM_ROOTS: LazyLock<RootCertStore> = LazyLock::new(|| {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        return Err(TlsError::NoSystemRoots { option });
+    roots
+});
+
+/// Reads them while this process may still read files.
+pub fn read_system_authorities() {
+    LazyLock::force(&SYSTEM_ROOTS);
+}
+
+fn system_roots(option: &'static str) -> Result<RootCertStore, TlsError> {
+    match SYSTEM_ROOTS.is_empty() {
+        true => Err(TlsError::NoSystemRoots { option }),
+        false => Ok(SYSTEM_ROOTS.clone()),
     }
-    Ok(roots)
 }
 
 /// At least one.

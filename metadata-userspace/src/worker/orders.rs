@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use tokio::time::timeout;
 
+use super::sandbox;
 use super::serve::{Worker, WorkerError};
 use crate::config::Config;
 use crate::logging::{self, LogOptions};
@@ -11,6 +12,7 @@ use crate::supervisor::control::{Control, ControlError, from_memory_file};
 use crate::supervisor::orders::{Briefing, Order, Report};
 use crate::supervisor::succession::Heir;
 use crate::supervisor::worker_process::DRAIN_LIMIT;
+use crate::upstream::names;
 
 /// Serves until the order to drain, or until the supervisor is gone and nobody needs
 /// this process in its place; then finishes what is under way.
@@ -18,9 +20,12 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
     let control = Control::new(control)?;
     let briefing = be_briefed(&control).await?;
     start_logging(&briefing.config);
-    let mut worker = Worker::new(briefing)?;
+    let sandbox = sandbox::enter(&briefing.config)?;
+    let mut worker = Worker::new(briefing, sandbox)?;
+    names::ask(worker.names.clone());
     loop {
         let (desk, connections) = (worker.desk.clone(), worker.connections.clone());
+        let names = worker.names.clone();
         let done = tokio::select! {
             order = control.receive::<Order>() => match order {
                 Ok((Order::Drain, _)) => break,
@@ -32,6 +37,7 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
                 Err(error) => Err(error),
             },
             path = connections.asked() => control.send(&Report::Connect { path }, None).await,
+            host = names.asked() => control.send(&Report::LookUp { host }, None).await,
             () = desk.asked() => control.send(&Report::AskHostState, None).await,
         };
         match done {

@@ -14,8 +14,10 @@ use tokio_util::task::TaskTracker;
 
 use super::connections::ConnectionDesk;
 use super::host_state::HostStateDesk;
+use super::names::NameDesk;
 use super::origins::Origins;
 use super::ports::{Means, ports};
+use super::sandbox::SandboxError;
 use super::threads::Threads;
 use crate::admin::collector::HostCollector;
 use crate::admin::server::{self as admin_server, Admin, Door};
@@ -29,8 +31,9 @@ use crate::proxy::retire::Retirement;
 use crate::proxy::{Proxy, UnixUpstream, Upstream};
 use crate::resolver::Identifier;
 use crate::resolver::identifier::Ports;
+use crate::status::SandboxState;
 use crate::supervisor::control::{ControlError, from_memory_file};
-use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, Order};
+use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, LookedUp, Order};
 use crate::supervisor::succession::{Heir, Succession};
 
 /// What the worker cannot go on after.
@@ -49,6 +52,8 @@ pub enum WorkerError {
     },
     #[error("cannot serve a socket: {0}")]
     Socket(#[from] io::Error),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     #[error("cannot set up TLS towards Nova: {0}")]
     Tls(#[from] crate::upstream::TlsError),
     #[error("cannot set up TLS towards Keystone: {0}")]
@@ -61,6 +66,7 @@ pub enum WorkerError {
 pub struct Worker {
     pub desk: HostStateDesk,
     pub connections: ConnectionDesk,
+    pub names: NameDesk,
     proxies: Proxies,
     inventory: Arc<ArcSwap<Inventory>>,
     ports: Arc<dyn Ports>,
@@ -92,7 +98,7 @@ struct Apis {
 impl Worker {
     /// Needs a tokio runtime, which serves operators; guests are served by
     /// threads of their own.
-    pub fn new(briefing: Briefing) -> Result<Self, WorkerError> {
+    pub fn new(briefing: Briefing, sandbox: SandboxState) -> Result<Self, WorkerError> {
         let Briefing {
             config,
             inventory,
@@ -139,13 +145,14 @@ impl Worker {
         );
         Ok(Self {
             api: embedded_api(&config, &inventory)?.map(Arc::new),
-            admin: Arc::new(Admin::new(desk.clone(), metrics, host)),
+            admin: Arc::new(Admin::new(desk.clone(), metrics, host, sandbox)),
             proxy: Arc::new(proxy),
             agent,
             inventory,
             ports,
             desk,
             connections,
+            names: NameDesk::default(),
             proxies: proxies(&config),
             threads: Threads::start(config.worker.threads)?,
             serving: HashMap::new(),
@@ -186,6 +193,7 @@ impl Worker {
                 };
                 self.connections.answer(&path, answer);
             }
+            Order::LookedUp(LookedUp { host, found }) => self.names.answer(&host, found),
             Order::HostState => self.desk.answer(&from_memory_file(file)?),
             Order::Succession => self.succession = file.map(Succession::of),
             Order::Start | Order::Ready | Order::Drain => {}
@@ -197,6 +205,7 @@ impl Worker {
     /// Operators wait for that one: it alone knows the host.
     pub async fn serve_guests_alone(&mut self) -> Heir {
         self.dismiss_operators.cancel();
+        self.names.close();
         match self.succession.take() {
             Some(succession) => succession.heir().await.unwrap_or(Heir::Nobody),
             None => Heir::Nobody,
@@ -210,6 +219,8 @@ impl Worker {
 
     /// Accepts nothing more and waits until what is under way is answered.
     pub async fn drain(self) {
+        // Nobody reads what is asked from here on.
+        self.names.close();
         for (drain, tasks) in [
             (&self.drain, &self.tasks),
             (&self.apis.drain, &self.apis.tasks),

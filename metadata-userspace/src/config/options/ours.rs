@@ -3,7 +3,7 @@
 use super::super::types::{
     Boolean, Choice, FilePath, Globs, Integer, Listen, Optional, Text, Upstream,
 };
-use super::super::{MacCheck, ResolverKind};
+use super::super::{MacCheck, ResolverKind, Sandboxing};
 use super::{OUR_GROUP, SECONDS, options};
 
 /// A month is longer than any outage.
@@ -55,6 +55,11 @@ options! {
     /// The haproxy that `metadatad haproxy` runs instead when no daemon answers, or
     /// when the configuration is not Neutron's.
     SHIM_FALLBACK: Optional<FilePath> = OUR_GROUP "shim_fallback" default "" Optional(FilePath);
+    /// Whether the process that reads guests' bytes gives up, besides every privilege,
+    /// all system calls, files and servers that it does not need; off is for kernels
+    /// without seccomp.
+    SANDBOX: Choice<Sandboxing> = OUR_GROUP "sandbox" default "enforce"
+        Choice(&[("enforce", Sandboxing::Enforce), ("off", Sandboxing::Off)]);
     /// Where Prometheus may ask for metrics.
     METRICS_LISTEN: Listen = OUR_GROUP "metrics_listen" default "" Listen;
     /// Who answers the proxy's requests.

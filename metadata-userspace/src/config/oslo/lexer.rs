@@ -1,5 +1,7 @@
 //! One file's text to its assignments.
 
+use zeroize::Zeroize;
+
 use super::normalize_group;
 
 /// `name = value` inside a group.
@@ -12,6 +14,13 @@ pub struct Assignment {
     pub value: String,
     /// Of the first line, counted from 1.
     pub line: usize,
+}
+
+/// Any value may be a secret.
+impl Drop for Assignment {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
 }
 
 /// A line that is none of comment, section, assignment, continuation. The line
@@ -167,8 +176,8 @@ mod tests {
     fn values(text: &str) -> Vec<(String, String, String)> {
         let (assignments, errors) = lex(text);
         assert_eq!(errors, [], "{text}");
-        let plain = |one: Assignment| (one.group, one.name, one.value);
-        assignments.into_iter().map(plain).collect()
+        let plain = |one: &Assignment| (one.group.clone(), one.name.clone(), one.value.clone());
+        assignments.iter().map(plain).collect()
     }
 
     fn value_of(line: &str) -> String {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::lexer::{self, Assignment};
 use super::{ConfigSource, normalize_group};
 
@@ -94,7 +96,7 @@ impl Settings {
 
     fn read_file(&mut self, file: PathBuf, unreadable: &mut Vec<Unreadable>) {
         let bytes = match std::fs::read(&file) {
-            Ok(bytes) => bytes,
+            Ok(bytes) => Zeroizing::new(bytes),
             Err(error) => {
                 self.files.push((file.clone(), Vec::new()));
                 return unreadable.push(whole(file, format!("cannot read the file: {error}")));

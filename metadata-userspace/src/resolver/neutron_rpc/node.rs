@@ -7,7 +7,7 @@ use lapin::uri::{
 };
 
 use super::faults::{self, Fault};
-use crate::config::{Broker, FailoverStrategy, LoginMethod, MessagingConfig, Secret};
+use crate::config::{Broker, FailoverStrategy, LoginMethod, MessagingConfig};
 use crate::upstream::{Connector, OptionNames, TlsError, TlsFiles, TlsPaths};
 
 /// What RabbitMQ's settings are called.
@@ -64,14 +64,13 @@ impl Node {
 
     /// Where and who, in lapin's terms.
     pub(super) fn uri(&self) -> AMQPUri {
-        let Secret(password) = self.broker.password.clone();
         AMQPUri {
             // What it runs over is our matter.
             scheme: AMQPScheme::AMQP,
             authority: AMQPAuthority {
                 userinfo: AMQPUserInfo {
                     username: self.broker.user.clone(),
-                    password,
+                    password: self.broker.password.0.clone(),
                 },
                 host: self.broker.host.clone(),
                 port: self.broker.port,
