@@ -10,6 +10,7 @@ mod openstack;
 mod path;
 mod report;
 mod rounds;
+mod scale;
 mod statistics;
 mod steering;
 mod table;
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// Routers of the memory part
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..))]
     routers: u32,
+    /// Numbers of routers of the scale part, growing
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1_000, 10_000])]
+    sizes: Vec<usize>,
     /// Only this part
     #[arg(long, value_enum)]
     only: Option<Selection>,
@@ -62,6 +66,8 @@ enum Selection {
     Path,
     /// One router and many
     Memory,
+    /// Ten routers and ten thousand; only when asked for, because it takes minutes
+    Scale,
     /// Nothing, Neutron's rules and metadatad in the way of packets that are only
     /// forwarded
     Neighbours,
@@ -128,6 +134,8 @@ impl Arguments {
         {
             arguments.push(format!("--only={}", value.get_name()));
         }
+        let sizes: Vec<String> = self.sizes.iter().map(usize::to_string).collect();
+        arguments.push(format!("--sizes={}", sizes.join(",")));
         let flags = [(self.quick, "--quick"), (self.json, "--json")];
         arguments.extend(
             flags
@@ -157,12 +165,20 @@ impl Arguments {
             false => self.routers.try_into()?,
         })
     }
+
+    fn sizes(&self) -> Vec<usize> {
+        match self.quick {
+            true => vec![2, 20],
+            false => self.sizes.clone(),
+        }
+    }
 }
 
 /// One run of the command.
 struct Session {
     plan: Plan,
     routers: usize,
+    sizes: Vec<usize>,
     prints_json: bool,
     machine: Machine,
     results: Map<String, Value>,
@@ -175,6 +191,7 @@ impl Session {
         let session = Self {
             plan: arguments.plan()?,
             routers: arguments.router_count()?,
+            sizes: arguments.sizes(),
             prints_json: arguments.json,
             machine,
             results: Map::new(),
@@ -206,6 +223,10 @@ impl Session {
             Selection::Openstack => {
                 progress.step("comparing Neutron and metadatad on one cloud");
                 self.keep("openstack", &openstack::run(binary, self.plan)?)
+            }
+            Selection::Scale => {
+                progress.step("growing");
+                self.keep("scale", &scale::run(binary, &self.sizes)?)
             }
             Selection::Memory => {
                 progress.step("comparing what many routers cost");

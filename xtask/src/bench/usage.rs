@@ -68,13 +68,26 @@ pub(super) fn memory(pids: &[u32]) -> Result<Memory> {
     let stats = all_stats()?;
     let mut sum = Memory::default();
     for pid in pids.iter().flat_map(|pid| tree(&stats, *pid)) {
-        let path = format!("/proc/{pid}/smaps_rollup");
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        sum.rss_kib += kib(&text, "Rss:");
-        sum.pss_kib += kib(&text, "Pss:");
-        sum.private_kib += kib(&text, "Private_Clean:") + kib(&text, "Private_Dirty:");
+        let one = memory_of(pid)?;
+        sum.rss_kib += one.rss_kib;
+        sum.pss_kib += one.pss_kib;
+        sum.private_kib += one.private_kib;
     }
     Ok(sum)
+}
+
+/// Memory of one process.
+///
+/// # Errors
+/// When it is gone.
+pub(super) fn memory_of(pid: u32) -> Result<Memory> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    Ok(Memory {
+        rss_kib: kib(&text, "Rss:"),
+        pss_kib: kib(&text, "Pss:"),
+        private_kib: kib(&text, "Private_Clean:") + kib(&text, "Private_Dirty:"),
+    })
 }
 
 fn kib(rollup: &str, key: &str) -> u64 {

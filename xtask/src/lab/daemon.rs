@@ -38,6 +38,19 @@ impl Daemon {
     /// # Errors
     /// When it ends or does not answer; its log goes to standard error.
     pub fn start(setup: Setup) -> Result<Self> {
+        let mut daemon = Self::launch(setup)?;
+        if let Err(error) = daemon.wait_ready() {
+            daemon.print_log();
+            return Err(error);
+        }
+        Ok(daemon)
+    }
+
+    /// Starts a daemon and leaves it to itself.
+    ///
+    /// # Errors
+    /// When it cannot be configured or executed.
+    pub fn launch(setup: Setup) -> Result<Self> {
         bpffs::ensure_mounted()?;
         let directory = tempfile::Builder::new()
             .prefix("metadatad-")
@@ -48,16 +61,11 @@ impl Daemon {
         let config = directory.path().join("metadatad.conf");
         fs::write(&config, setup.config(directory.path())?)?;
         let child = spawn(&setup.binary, &config, directory.path())?;
-        let mut daemon = Self {
+        Ok(Self {
             child,
             setup,
             directory,
-        };
-        if let Err(error) = daemon.wait_ready() {
-            daemon.print_log();
-            return Err(error);
-        }
-        Ok(daemon)
+        })
     }
 
     /// Starts a daemon and waits until it serves all of these namespaces.

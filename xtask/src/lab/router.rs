@@ -48,6 +48,15 @@ impl Router {
         })
     }
 
+    /// A router whose namespace somebody else made and keeps.
+    #[must_use]
+    pub fn of_somebody(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            namespace: Namespace::of_somebody(&format!("qrouter-{id}")),
+        }
+    }
+
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
