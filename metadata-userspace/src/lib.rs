@@ -26,6 +26,7 @@ pub mod namespaces;
 pub mod netlink;
 pub mod netns;
 pub mod nova;
+pub mod open_files;
 pub mod proxy;
 pub mod reply;
 pub mod resolver;

@@ -12,11 +12,13 @@ use super::{listeners, passwords};
 use crate::config::{Config, Secret};
 use crate::datapath::Datapath;
 use crate::inventory::Inventory;
-use crate::namespaces::registry::Registry;
+use crate::namespaces::monitor::Monitor;
+use crate::namespaces::registry::{Registry, Room};
 use crate::namespaces::role::Selection;
 use crate::namespaces::served::Settings;
 use crate::namespaces::watch::DirectoryWatch;
 use crate::nova;
+use crate::open_files;
 use crate::resolver::neutron_rest;
 use crate::resolver::neutron_rpc;
 use crate::resolver::ovn;
@@ -131,10 +133,14 @@ fn namespaces(
     // not missed.
     let directory = DirectoryWatch::new(&netns_dir)?;
     let (inside, changes) = mpsc::unbounded_channel();
+    let monitor = Rc::new(Monitor::open()?);
+    spawn_local(monitor.clone().report(inside.clone()));
     let mut registry = Registry::new(
         netns_dir,
         selection,
         settings,
+        Room::new(open_files::limit()?, config.worker.threads),
+        monitor,
         inside,
         worker,
         first_listener,
