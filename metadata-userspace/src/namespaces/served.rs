@@ -211,7 +211,11 @@ impl ServedNamespace {
         if steered && self.open.contains(&Door::Ipv4) {
             return Answerer::Metadatad;
         }
-        match self.netns.run(|| answerer::of_namespace(proxy_port)) {
+        let interfaces = self.tenants().map(|(&index, _)| index);
+        match self
+            .netns
+            .run(|| answerer::of_namespace(proxy_port, interfaces))
+        {
             Ok(answerer) => answerer,
             Err(_) => Answerer::Nobody,
         }

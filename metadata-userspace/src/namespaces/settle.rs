@@ -109,7 +109,7 @@ impl Settling<'_> {
         let interface = interfaces.get(&index);
         let is_first = interface.is_some_and(|interface| interface.attached == Attached::Nothing);
         let port = self.settings.config.proxy_port;
-        if !is_first || answerer::of_namespace(port) == Answerer::Nobody {
+        if !is_first || answerer::of_namespace(port, [index].into_iter()) == Answerer::Nobody {
             return Ok(false);
         }
         if self.settings.datapath.prepare(netlink, index)? {
