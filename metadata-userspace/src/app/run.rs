@@ -123,6 +123,7 @@ fn namespaces(
         guarded: Selection::new(&config.datapath.guard.interfaces)?,
         config: config.datapath.clone(),
         backlog: config.worker.backlog,
+        room: Room::new(open_files::limit()?, config.worker.threads),
     };
     if let Some(log) = settings.datapath.take_verdict_log() {
         spawn_local(log.forward());
@@ -139,7 +140,6 @@ fn namespaces(
         netns_dir,
         selection,
         settings,
-        Room::new(open_files::limit()?, config.worker.threads),
         monitor,
         inside,
         worker,

@@ -13,6 +13,7 @@ use super::listener;
 use super::monitor::{Monitor, MonitorError, Watching};
 use super::observed::{Attached, Interfaces, ObservedInterface};
 use super::plan::{Door, Standing};
+use super::registry::Room;
 use super::role::{Role, Selection};
 use super::settle::Settling;
 use crate::config::DatapathConfig;
@@ -33,6 +34,7 @@ pub struct Settings {
     /// Interfaces whose driver is to run the guard.
     pub guarded: Selection,
     pub backlog: u32,
+    pub room: Room,
 }
 
 #[derive(Debug, thiserror::Error)]
