@@ -223,7 +223,7 @@ impl Proxy {
         .unwrap();
         let (server, _) = listener.accept().unwrap();
         Self {
-            listener: listener,
+            listener,
             _connection: (client.into(), server),
         }
     }
