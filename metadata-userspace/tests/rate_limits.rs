@@ -6,46 +6,15 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use xtask::lab::daemon::{Daemon, Setup};
 use xtask::lab::guest::Guest;
-use xtask::lab::inventory::{self, Instance};
-use xtask::lab::network::Network;
-use xtask::lab::router::{Router, Subnet};
+use xtask::lab::neighbours::Neighbours;
 
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const DOCUMENT: &str = "/openstack/latest/meta_data.json";
 
-/// Two guests of one router, and a daemon that limits both; dropped in this order.
-struct Limited {
-    daemon: Daemon,
-    guest: Guest,
-    neighbour: Guest,
-    _network: Network,
-    _router: Router,
-}
-
-impl Limited {
-    fn to(options: &str) -> Result<Self> {
-        let router = Router::create()?;
-        let network = Network::behind(&router, Subnet::TUTORIAL)?;
-        let guest = network.guest(Subnet::TUTORIAL.guest)?;
-        let neighbour = network.guest([17, 17, 17, 6].into())?;
-        let instances = [
-            Instance::of(&guest, &router, "guest")?.on(&network),
-            Instance::of(&neighbour, &router, "neighbour")?.on(&network),
-        ];
-        let name = router.namespace().name();
-        let section = format!("[metadata_rate_limiting]\nrate_limit_enabled = True\n{options}");
-        let setup = Setup::new(METADATAD, &[name], inventory::file(&instances)?)?;
-        let daemon = Daemon::serving(setup.sections(&section), &[name])?;
-        Ok(Self {
-            daemon,
-            guest,
-            neighbour,
-            _network: network,
-            _router: router,
-        })
-    }
+fn limited(options: &str) -> Result<Neighbours> {
+    let section = format!("[metadata_rate_limiting]\nrate_limit_enabled = True\n{options}");
+    Neighbours::with(METADATAD, |setup| setup.sections(&section))
 }
 
 /// The status that curl prints, on a connection of its own.
@@ -60,7 +29,7 @@ const IPV6: &str = "http://[fe80::a9fe:a9fe%25eth0]";
 
 #[test]
 fn the_guest_that_asks_too_often_is_told_when_to_come_back_and_then_served() -> Result<()> {
-    let site = Limited::to(
+    let site = limited(
         "base_window_duration = 3\nbase_query_rate_limit = 5\n\
          burst_window_duration = 1\nburst_query_rate_limit = 5\n",
     )?;
@@ -99,7 +68,7 @@ fn the_guest_that_asks_too_often_is_told_when_to_come_back_and_then_served() -> 
 #[test]
 fn both_families_count_together_when_both_are_listed() -> Result<()> {
     let site =
-        Limited::to("ip_versions = 4,6\nbase_query_rate_limit = 4\nburst_query_rate_limit = 4\n")?;
+        limited("ip_versions = 4,6\nbase_query_rate_limit = 4\nburst_query_rate_limit = 4\n")?;
     let inside = site.guest.namespace();
     inside.ip("-6 address flush dev eth0")?;
     inside.ip("address add fe80::1234:5678:9abc:def0/64 dev eth0 nodad")?;

@@ -10,6 +10,7 @@ pub mod haproxy;
 pub mod http;
 pub mod inventory;
 pub mod namespace;
+pub mod neighbours;
 pub mod netns_directory;
 pub mod network;
 pub mod ovsdb;
