@@ -110,7 +110,8 @@ fn show_kernel(laboratory: &Laboratory) -> Result<()> {
     Ok(())
 }
 
-/// Maps of all kinds that hold counters; the log's ring buffer cannot be dumped.
+/// The counters, the guests' budgets and the limits; the log's ring buffer cannot be
+/// dumped.
 fn pinned_maps(bpffs: &Path) -> Vec<PathBuf> {
     let versions = fs::read_dir(bpffs).into_iter().flatten().flatten();
     versions
@@ -121,7 +122,7 @@ fn pinned_maps(bpffs: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The elements of a map that count something: the others tell nothing.
+/// The elements of a map, but for counters that count nothing.
 fn print_map(map: &Path) -> Result<()> {
     println!("\n== bpftool map dump pinned {}", map.display());
     let mut dump = Command::new("bpftool");
@@ -139,11 +140,12 @@ fn print_map(map: &Path) -> Result<()> {
 }
 
 fn is_idle(element: &Value) -> bool {
-    let per_cpu = element.get("values").and_then(Value::as_array);
-    per_cpu.into_iter().flatten().all(|value| {
+    let counts_nothing = |value: &Value| {
         let packets = value.pointer("/value/packets").and_then(Value::as_u64);
         packets.unwrap_or(0) == 0
-    })
+    };
+    let per_cpu = element.get("values").and_then(Value::as_array);
+    per_cpu.is_some_and(|values| values.iter().all(counts_nothing))
 }
 
 fn print_output(program: &str, arguments: &[&str]) -> Result<()> {
