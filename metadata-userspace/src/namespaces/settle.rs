@@ -119,8 +119,15 @@ impl Settling<'_> {
     ) -> Result<bool, ServeError> {
         let interface = interfaces.get(&index);
         let is_first = interface.is_some_and(|interface| interface.attached == Attached::Nothing);
+        // Behind an interface that came to a router which we serve, nobody was served yet.
+        let are_we_there = interfaces
+            .values()
+            .any(|interface| interface.attached == Attached::Current);
         let port = self.settings.config.proxy_port;
-        if !is_first || answerer::of_namespace(port, [index].into_iter()) == Answerer::Nobody {
+        if !is_first
+            || are_we_there
+            || answerer::of_namespace(port, [index].into_iter()) == Answerer::Nobody
+        {
             return Ok(false);
         }
         if self.settings.datapath.prepare(netlink, index)? {
