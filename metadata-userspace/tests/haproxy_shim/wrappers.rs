@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
+use xtask::lab::daemon::send;
 use xtask::lab::shim::{Place, Shim, private_memory};
 use xtask::lab::{proc, wait};
 use xtask::process;
@@ -71,6 +72,19 @@ fn wrapped(scene: &Scene, wrapper: &str, directory: &Path) -> Result<Place> {
     Ok(place)
 }
 
+/// A shim that no agent ends if a test fails.
+struct Waiting(u32);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let line = fs::read_to_string(format!("/proc/{}/cmdline", self.0));
+        if line.is_ok_and(|line| line.contains("haproxy\0-Ws")) {
+            // It may end meanwhile.
+            let _ = send(self.0, Signal::SIGKILL);
+        }
+    }
+}
+
 fn lives_by(wrapper: &str, signal: &str) -> Result<()> {
     let mut scene = Scene::create()?;
     let directory = tempfile::tempdir()?;
@@ -80,6 +94,7 @@ fn lives_by(wrapper: &str, signal: &str) -> Result<()> {
     wait::until("it is served", LIMIT, || scene.is_served())?;
     scene.assert_served()?;
     let pid = place.pid()?;
+    let _gone_at_the_end = Waiting(pid);
     wait::until("it is small", LIMIT, || Ok(private_memory(pid)? < 150))?;
     // Until then it may be executing the waiter, and has none for a moment.
     let line = fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
@@ -165,7 +180,7 @@ fn in_the_foreground_a_signal_ends_it_with_success() -> Result<()> {
         wait::until("it is served", LIMIT, || scene.is_served())?;
         assert_eq!(place.pid()?, child.id(), "the process itself");
         wait::until("it waits", LIMIT, || Ok(private_memory(child.id())? < 150))?;
-        xtask::lab::daemon::send(child.id(), nix::sys::signal::Signal::SIGTERM)?;
+        send(child.id(), Signal::SIGTERM)?;
         let status = child.wait()?;
         assert!(status.success(), "{mode}: {status}");
     }
@@ -201,7 +216,7 @@ fn the_first_process_of_a_container_can_be_ended() -> Result<()> {
     assert!(pid > 1, "the daemon knows it by its own number");
     wait::until("it waits", LIMIT, || Ok(private_memory(pid)? < 150))?;
     // There are no default actions for the first process of a pid namespace.
-    xtask::lab::daemon::send(pid, nix::sys::signal::Signal::SIGTERM)?;
+    send(pid, Signal::SIGTERM)?;
     let mut ended = None;
     let waited = wait::until("it ends", Duration::from_secs(5), || {
         ended = container.try_wait()?;
