@@ -19,13 +19,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::task::LocalSet;
 
 use crate::cli::{Command, ConfigArgs};
 use crate::config::{Config, ConfigSources};
 use crate::logging::{self, LogOptions};
-use crate::shim;
+use crate::{open_files, shim};
 
 /// Does what the command says; the exit code is that of the process.
 pub fn main(command: Command) -> anyhow::Result<ExitCode> {
@@ -96,10 +95,8 @@ fn start(config: Config) -> anyhow::Result<Config> {
         debug: config.debug,
         access_log: config.proxy.access_log,
     })?;
-    // Each namespace takes a few files, each connection one.
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most)
-        .context("cannot raise the limit of open files")?;
+    let limit = open_files::raise_limit().context("cannot raise the limit of open files")?;
+    tracing::debug!(limit, "open files");
     for note in &config.notes {
         tracing::warn!("{note}");
     }

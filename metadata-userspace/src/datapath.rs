@@ -15,6 +15,7 @@ mod verdict_log;
 mod verdicts;
 mod xdp;
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::Ebpf;
@@ -252,7 +253,7 @@ impl Datapath {
 
     /// Forgets the TCX links of namespaces that are gone. `live` holds the
     /// inodes of those that are served.
-    pub fn prune_links(&self, live: &[u64]) -> Result<(), DatapathError> {
+    pub fn prune_links(&self, live: &HashSet<u64>) -> Result<(), DatapathError> {
         Ok(self.pins.prune_links(live)?)
     }
 

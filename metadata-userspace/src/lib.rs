@@ -28,6 +28,7 @@ pub mod namespaces;
 pub mod netlink;
 pub mod netns;
 pub mod nova;
+pub mod open_files;
 pub mod origin_form;
 pub mod proxy;
 pub mod reply;

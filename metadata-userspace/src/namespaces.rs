@@ -8,6 +8,7 @@
 
 mod answerer;
 mod handshakes;
+mod heard;
 pub mod keepers;
 pub mod left;
 pub mod listener;

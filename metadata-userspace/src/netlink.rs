@@ -5,6 +5,7 @@
 
 mod addresses;
 mod links;
+mod numbers;
 mod routes;
 
 use std::cell::Cell;

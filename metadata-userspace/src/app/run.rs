@@ -1,6 +1,7 @@
 //! `metadatad run`: everything, for every namespace of the host.
 
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use anyhow::anyhow;
 use tokio::sync::mpsc;
@@ -14,11 +15,13 @@ use crate::config::Config;
 use crate::datapath::Datapath;
 use crate::inventory::Inventory;
 use crate::namespaces::left::LeftSockets;
-use crate::namespaces::registry::Registry;
+use crate::namespaces::monitor::Monitor;
+use crate::namespaces::registry::{Registry, Room};
 use crate::namespaces::role::Selection;
 use crate::namespaces::served::Settings;
 use crate::namespaces::watch::DirectoryWatch;
 use crate::nova;
+use crate::open_files;
 use crate::resolver::neutron_rest;
 use crate::resolver::neutron_rpc;
 use crate::resolver::ovn;
@@ -148,10 +151,14 @@ fn namespaces(
     // not missed.
     let directory = DirectoryWatch::new(&netns_dir)?;
     let (inside, changes) = mpsc::unbounded_channel();
+    let monitor = Rc::new(Monitor::open()?);
+    spawn_local(monitor.clone().report(inside.clone()));
     let mut registry = Registry::new(
         netns_dir,
         selection,
         settings,
+        Room::new(open_files::limit()?, config.worker.threads),
+        monitor,
         inside,
         worker,
         host.first_listener,

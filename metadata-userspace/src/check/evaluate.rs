@@ -8,13 +8,10 @@ use super::namespaces::ForeignListener;
 use super::sources::Source;
 use super::{Finding, Severity};
 use crate::config::{Config, NovaProtocol};
+use crate::open_files;
 
 /// BPF features and CAP_BPF that the programs rely on.
 const OLDEST_KERNEL: (u32, u32) = (5, 10);
-
-/// Enough for the guests' connections and a few files for each namespace.
-const OPEN_FILES: u64 = 4096;
-const OPEN_FILES_PER_NAMESPACE: u64 = 4;
 
 /// Everything that was judged, the good as well.
 pub(super) fn findings(config: &Config, facts: &HostFacts) -> Vec<Finding> {
@@ -33,7 +30,7 @@ pub(super) fn findings(config: &Config, facts: &HostFacts) -> Vec<Finding> {
     findings.extend(sources(facts));
     findings.extend(nova(config, facts));
     findings.extend(facts.shim.findings());
-    findings.push(open_files(facts));
+    findings.push(open_files(config, facts));
     findings
 }
 
@@ -63,9 +60,10 @@ fn error(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
 
 fn capabilities(facts: &HostFacts) -> Vec<Finding> {
     use Capability::*;
-    let any_of: [(&[Capability], &str); 6] = [
+    let any_of: [(&[Capability], &str); 7] = [
         (&[CAP_SYS_ADMIN], "enter namespaces and mount bpffs"),
         (&[CAP_NET_ADMIN], "attach filters and add routes"),
+        (&[CAP_NET_BROADCAST], "hear of changes in namespaces"),
         (&[CAP_BPF, CAP_SYS_ADMIN], "load programs"),
         (&[CAP_SETUID], "give the worker another user"),
         (&[CAP_SETGID], "give the worker another group"),
@@ -299,9 +297,8 @@ fn sources(facts: &HostFacts) -> Vec<Finding> {
     facts.sources.iter().map(judge).collect()
 }
 
-fn open_files(facts: &HostFacts) -> Finding {
-    let namespaces = u64::try_from(facts.served.len()).unwrap_or(u64::MAX);
-    let wanted = OPEN_FILES.saturating_add(namespaces.saturating_mul(OPEN_FILES_PER_NAMESPACE));
+fn open_files(config: &Config, facts: &HostFacts) -> Finding {
+    let wanted = open_files::needed(facts.served.len(), config.worker.threads);
     match facts.open_files {
         limit if limit >= wanted => ok(format!("up to {limit} open files")),
         limit => warning(

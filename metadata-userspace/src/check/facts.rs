@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use caps::Capability;
 use metadata_ebpf::METADATA_PORT;
-use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use nix::unistd::{AccessFlags, access};
 
@@ -17,6 +16,7 @@ use super::shim::ShimFacts;
 use super::sources::{Source, connect, sources};
 use crate::config::{Account, AccountError, Config, NovaConfig};
 use crate::inventory::Inventory;
+use crate::open_files;
 
 /// A snapshot of the host, as far as the configuration makes it matter.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub struct HostFacts {
     /// What the resolver asks.
     pub sources: Vec<Source>,
     pub shim: ShimFacts,
-    /// Hard limit of open files.
+    /// How many `run` may open.
     pub open_files: u64,
 }
 
@@ -69,8 +69,10 @@ impl HostFacts {
         let modules = KernelModules::of(Path::new("/"), &kernel);
         let served = served(&config.namespaces);
         let names: Vec<_> = served.iter().map(|one| one.name.clone()).collect();
+        let capabilities = caps::read(None, caps::CapSet::Effective).unwrap_or_default();
+        let may_raise = capabilities.contains(&Capability::CAP_SYS_RESOURCE);
         Self {
-            capabilities: caps::read(None, caps::CapSet::Effective).unwrap_or_default(),
+            capabilities,
             // Exists exactly when the kernel has the system call.
             bpf_syscall: Path::new("/proc/sys/kernel/unprivileged_bpf_disabled").exists(),
             bpffs: bpffs(&config.datapath.bpffs),
@@ -91,7 +93,7 @@ impl HostFacts {
             nova: (!config.api.embedded).then(|| connect(&config.nova.host, config.nova.port)),
             sources: sources(config),
             shim: ShimFacts::gather(&config.shim),
-            open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard),
+            open_files: open_files::limit_at_run(may_raise),
             kernel,
         }
     }

@@ -11,6 +11,7 @@
 //! its pin; links stand outside the version, since any version may take them
 //! over.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -152,7 +153,7 @@ impl Pins {
     }
 
     /// Unpins the links of every namespace but these.
-    pub(super) fn prune_links(&self, live: &[u64]) -> Result<(), PinsError> {
+    pub(super) fn prune_links(&self, live: &HashSet<u64>) -> Result<(), PinsError> {
         for link in directory(&self.links())? {
             let is_live = link
                 .file_name()

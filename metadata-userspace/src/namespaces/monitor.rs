@@ -1,17 +1,27 @@
 //! Learning that something changed inside a namespace.
+//!
+//! One socket hears of all namespaces. With one in each, every message of the kernel's
+//! in any of them would be held against all of these sockets
+//! (`netlink_broadcast_filtered` in its net/netlink/af_netlink.c).
 
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
-};
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
 
+use super::heard::{Heard, hear};
 use crate::async_fd;
+use crate::netlink::{NamespaceSocket, NetlinkError};
+use crate::netns::Netns;
 
 /// Links, addresses, routes, and traffic control: somebody may take our filters
 /// or our route away.
@@ -21,46 +31,153 @@ const GROUPS: i32 = libc::RTMGRP_LINK
     | libc::RTMGRP_IPV4_ROUTE
     | libc::RTMGRP_TC;
 
-/// A netlink socket that hears of changes in the namespace it was opened in.
+/// Bytes that may wait. The kernel takes memory only for what does wait.
+const BUFFER: usize = 16 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorError {
+    #[error(
+        "cannot hear of changes in namespaces: {0}; this takes CAP_NET_BROADCAST and CAP_NET_ADMIN"
+    )]
+    Socket(io::Error),
+    #[error(transparent)]
+    Number(#[from] NetlinkError),
+}
+
+/// Hears of changes in the namespaces that it was told to watch.
 ///
-/// What it hears is not read, only that there was something: whoever acts on
-/// it looks at the namespace as a whole, so lost messages lose nothing.
-pub struct Monitor(AsyncFd<OwnedFd>);
+/// What it hears is not read, only where it was: whoever acts on it looks at the
+/// namespace as a whole. When messages were lost, all may have changed.
+pub struct Monitor {
+    events: AsyncFd<OwnedFd>,
+    requests: NamespaceSocket,
+    /// By the number that a namespace has in ours.
+    watched: RefCell<HashMap<i32, Rc<Watched>>>,
+}
+
+struct Watched {
+    name: RefCell<String>,
+}
+
+/// A namespace is watched as long as this lives.
+pub struct Watching {
+    monitor: Rc<Monitor>,
+    number: i32,
+    watched: Rc<Watched>,
+}
 
 impl Monitor {
-    /// Opens the socket in this thread's namespace.
-    pub fn open() -> io::Result<OwnedFd> {
-        let fd = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-            SockProtocol::NetlinkRoute,
-        )?;
-        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, GROUPS.cast_unsigned()))?;
-        Ok(fd)
+    /// Needs a tokio runtime, and to be in the host's own namespace.
+    pub fn open() -> Result<Self, MonitorError> {
+        let requests = NamespaceSocket::open()?;
+        let socket = events().map_err(MonitorError::Socket)?;
+        let events = async_fd::register(socket, Interest::READABLE);
+        Ok(Self {
+            events: events.map_err(MonitorError::Socket)?,
+            requests,
+            watched: RefCell::default(),
+        })
     }
 
-    /// Waits for messages on an open socket. Needs a tokio runtime.
-    pub fn new(socket: OwnedFd) -> io::Result<Self> {
-        async_fd::register(socket, Interest::READABLE).map(Self)
+    /// Watches a namespace under a name. What happens from now on is heard.
+    pub fn watch(self: &Rc<Self>, netns: &Netns, name: String) -> Result<Watching, MonitorError> {
+        let number = self.requests.number_of(netns.as_fd())?;
+        let watched = Rc::new(Watched {
+            name: RefCell::new(name),
+        });
+        // It may still be watched by somebody who is about to leave it.
+        self.watched.borrow_mut().insert(number, watched.clone());
+        Ok(Watching {
+            monitor: self.clone(),
+            number,
+            watched,
+        })
     }
 
-    /// Returns once something changed.
-    pub async fn changed(&self) -> io::Result<()> {
-        self.0.readable().await?.clear_ready();
-        Ok(())
-    }
-
-    /// Throws away what is queued. Call it before looking at the namespace.
-    pub fn drain(&self) {
-        // Longer messages are cut to the buffer, which is the point.
-        let mut message = [0; 16];
+    /// Sends the names of namespaces in which something happened, as long as somebody
+    /// receives them.
+    pub async fn report(self: Rc<Self>, changes: mpsc::UnboundedSender<String>) {
         loop {
-            match recv(self.0.as_raw_fd(), &mut message, MsgFlags::MSG_DONTWAIT) {
-                // ENOBUFS reports, once, that messages were lost.
-                Ok(_) | Err(Errno::EINTR | Errno::ENOBUFS) => {}
-                Err(_) => return,
+            let names = match self.changed().await {
+                Ok(names) => names,
+                Err(error) => {
+                    tracing::error!(%error, "cannot hear of changes in namespaces any more");
+                    return;
+                }
+            };
+            for name in names {
+                if changes.send(name).is_err() {
+                    return;
+                }
             }
         }
     }
+
+    async fn changed(&self) -> io::Result<BTreeSet<String>> {
+        loop {
+            let mut ready = self.events.readable().await?;
+            let mut names = BTreeSet::new();
+            let is_everything = Cell::new(false);
+            let end = loop {
+                match hear(self.events.as_fd()) {
+                    Ok(Heard::In(number)) => names.extend(self.name_of(number)),
+                    // Of our own namespace, where nothing is served.
+                    Ok(Heard::AtHome) => {}
+                    Err(Errno::EINTR) => {}
+                    Err(Errno::ENOBUFS) => is_everything.set(true),
+                    Err(errno) => break errno,
+                }
+            };
+            if end != Errno::EAGAIN {
+                return Err(end.into());
+            }
+            ready.clear_ready();
+            if is_everything.get() {
+                tracing::warn!("news of namespaces were lost; looking at all of them");
+                return Ok(self.names());
+            }
+            if !names.is_empty() {
+                return Ok(names);
+            }
+        }
+    }
+
+    fn name_of(&self, number: i32) -> Option<String> {
+        let watched = self.watched.borrow();
+        Some(watched.get(&number)?.name.borrow().clone())
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let watched = self.watched.borrow();
+        watched
+            .values()
+            .map(|watched| watched.name.borrow().clone())
+            .collect()
+    }
+}
+
+impl Watching {
+    /// Its name from now on.
+    pub fn rename(&self, name: String) {
+        self.watched.name.replace(name);
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut watched = self.monitor.watched.borrow_mut();
+        let ours = watched.get(&self.number);
+        if ours.is_some_and(|ours| Rc::ptr_eq(ours, &self.watched)) {
+            watched.remove(&self.number);
+        }
+    }
+}
+
+fn events() -> io::Result<OwnedFd> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.set_non_blocking(true)?;
+    socket.set_listen_all_namespaces(true)?;
+    setsockopt(&socket, sockopt::RcvBufForce, &BUFFER)?;
+    socket.bind(&SocketAddr::new(0, GROUPS.cast_unsigned()))?;
+    Ok(socket.as_fd().try_clone_to_owned()?)
 }

@@ -1,8 +1,9 @@
 //! All namespaces of the host, each brought to what it should be in its turn.
 
 mod adoption;
+mod room;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,6 +16,7 @@ use tokio::task::spawn_local;
 
 use super::keepers::{Hold, Keepers};
 use super::left::LeftSockets;
+use super::monitor::Monitor;
 use super::plan::{Door, NameStep, name_step};
 use super::retiring::Retiring;
 use super::role::{Role, Selection};
@@ -27,6 +29,7 @@ use crate::supervisor::inherited::end_listening;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{ListenerId, ListenerRole};
 use crate::supervisor::worker_process::Command;
+pub use room::Room;
 
 struct Entry {
     namespace: ServedNamespace,
@@ -62,10 +65,19 @@ pub struct Registry {
     selection: Selection,
     settings: Settings,
     entries: BTreeMap<String, Entry>,
+    /// The names of the entries, so that none has to be searched.
+    names: HashMap<NetnsId, String>,
+    room: Room,
+    monitor: Rc<Monitor>,
     /// Names that have to be looked at.
     dirty: BTreeSet<String>,
+    /// Names inside which something happened: they come after the others, which may not
+    /// be served yet.
+    stirred: BTreeSet<String>,
     /// Names whose namespace is not mounted yet.
     unmounted: BTreeSet<String>,
+    /// Names of entries that have a problem.
+    failed: BTreeSet<String>,
     /// Names whose namespace could not even be entered.
     unopened: BTreeSet<String>,
     /// Whether the pins of namespaces that went while no daemon ran are gone.
@@ -85,6 +97,8 @@ impl Registry {
         directory: PathBuf,
         selection: Selection,
         settings: Settings,
+        room: Room,
+        monitor: Rc<Monitor>,
         changes: mpsc::UnboundedSender<String>,
         worker: mpsc::UnboundedSender<Command>,
         first_listener: ListenerId,
@@ -94,8 +108,13 @@ impl Registry {
             selection,
             settings,
             entries: BTreeMap::new(),
+            names: HashMap::new(),
+            room,
+            monitor,
             dirty: BTreeSet::new(),
+            stirred: BTreeSet::new(),
             unmounted: BTreeSet::new(),
+            failed: BTreeSet::new(),
             unopened: BTreeSet::new(),
             is_pruned: false,
             changes,
@@ -128,40 +147,38 @@ impl Registry {
         Ok(())
     }
 
-    /// One namespace has to be looked at.
+    /// Something happened inside a namespace.
     pub fn mark(&mut self, name: String) {
-        self.dirty.insert(name);
+        self.stirred.insert(name);
     }
 
     fn mark_os(&mut self, name: OsString) {
         // Neutron's names are ASCII; others have no role.
         if let Ok(name) = name.into_string() {
-            self.mark(name);
+            self.dirty.insert(name);
         }
     }
 
     /// Those that could not be served have to be tried again.
     pub fn mark_failed(&mut self) {
-        let failed = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.namespace.has_problem());
-        self.dirty.extend(failed.map(|(name, _)| name.clone()));
+        self.dirty.extend(self.failed.iter().cloned());
         self.dirty.append(&mut self.unopened);
     }
 
     pub fn has_failed(&self) -> bool {
-        let mut entries = self.entries.values();
-        !self.unopened.is_empty() || entries.any(|entry| entry.namespace.has_problem())
+        !self.unopened.is_empty() || !self.failed.is_empty()
     }
 
     pub fn has_work(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || !self.stirred.is_empty()
     }
 
     /// Looks at one namespace and brings it to what it should be.
     pub fn work(&mut self) {
-        if let Some(name) = self.dirty.pop_first() {
+        let next = self.dirty.pop_first();
+        if let Some(name) = next.or_else(|| self.stirred.pop_first()) {
+            // One look sees all that happened before.
+            self.stirred.remove(&name);
             self.settle(&name);
         }
         if self.dirty.is_empty() && !self.is_pruned {
@@ -174,7 +191,7 @@ impl Registry {
     /// is stale.
     fn prune(&self) {
         let ids = self.entries.values().map(|entry| entry.namespace.id());
-        let live: Vec<u64> = ids.map(|id| id.inode).collect();
+        let live: HashSet<u64> = ids.map(|id| id.inode).collect();
         let datapath = &self.settings.datapath;
         let pruned = datapath.prune_links(&live);
         if let Err(error) = pruned.and_then(|()| datapath.remove_other_versions()) {
@@ -253,19 +270,37 @@ impl Registry {
 
     /// A namespace that a shim registered may get its name later, or another.
     fn find_renamed(&mut self, name: &str, id: NetnsId) {
-        let mut entries = self.entries.iter();
-        let known = entries.find(|(_, entry)| entry.namespace.id() == id);
-        let known = known.map(|(known, _)| known.clone());
+        let known = self.names.get(&id).cloned();
         if let (Some(known), false) = (known, self.entries.contains_key(name)) {
             self.rename(&known, name.to_owned());
         }
     }
 
     fn rename(&mut self, from: &str, to: String) {
-        if let Some(mut entry) = self.entries.remove(from) {
-            entry.namespace.rename(to.clone(), self.changes.clone());
-            self.entries.insert(to, entry);
+        if let Some(mut entry) = self.remove(from) {
+            entry.namespace.rename(to.clone());
+            self.insert(to, entry);
         }
+    }
+
+    fn insert(&mut self, name: String, entry: Entry) {
+        self.names.insert(entry.namespace.id(), name.clone());
+        if entry.namespace.has_problem() {
+            self.failed.insert(name.clone());
+        }
+        self.entries.insert(name, entry);
+        self.room.heed(self.entries.len());
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Entry> {
+        let entry = self.entries.remove(name)?;
+        let id = entry.namespace.id();
+        if self.names.get(&id).is_some_and(|known| known == name) {
+            self.names.remove(&id);
+        }
+        self.failed.remove(name);
+        self.room.heed(self.entries.len());
+        Some(entry)
     }
 
     fn open(&mut self, name: &str) -> Option<Netns> {
@@ -292,24 +327,22 @@ impl Registry {
     }
 
     fn start(&mut self, name: &str, role: Role, netns: Netns) {
-        match ServedNamespace::watch(name.to_owned(), role, netns, self.changes.clone()) {
+        match ServedNamespace::watch(name.to_owned(), role, netns, &self.monitor) {
             Ok(namespace) => {
-                self.entries.insert(
-                    name.to_owned(),
-                    Entry {
-                        namespace,
-                        listeners: BTreeMap::new(),
-                        retiring: Retiring::default(),
-                        keepers: Keepers::default(),
-                    },
-                );
+                let entry = Entry {
+                    namespace,
+                    listeners: BTreeMap::new(),
+                    retiring: Retiring::default(),
+                    keepers: Keepers::default(),
+                };
+                self.insert(name.to_owned(), entry);
             }
             Err(error) => self.report_unopened(name, &error),
         }
     }
 
     fn stop(&mut self, name: &str) {
-        let Some(entry) = self.entries.remove(name) else {
+        let Some(entry) = self.remove(name) else {
             return;
         };
         for &OpenSocket { id, ref socket } in entry.listeners.values() {
@@ -325,6 +358,10 @@ impl Registry {
         };
         let (settings, retiring) = (&mut self.settings, &mut entry.retiring);
         let done = entry.namespace.reconcile(settings, retiring);
+        match entry.namespace.has_problem() {
+            true => drop(self.failed.insert(name.to_owned())),
+            false => drop(self.failed.remove(name)),
+        }
         if done.interfaces_changed {
             let realm = entry.namespace.role().realm.clone();
             let _ = self.worker.send(Command::RealmChanged { realm });

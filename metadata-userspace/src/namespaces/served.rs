@@ -9,14 +9,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nix::libc;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 use super::handshakes::Handshakes;
 use super::keepers::Hold;
 use super::left::LeftSockets;
 use super::listener;
-use super::monitor::Monitor;
+use super::monitor::{Monitor, MonitorError, Watching};
 use super::observed::{Attached, Interfaces, ObservedInterface};
 use super::plan::{Door, Standing};
 use super::retiring::Retiring;
@@ -46,7 +44,7 @@ pub enum ServeError {
     #[error(transparent)]
     Netns(#[from] NetnsError),
     #[error("cannot watch the namespace: {0}")]
-    Monitor(io::Error),
+    Monitor(#[from] MonitorError),
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
     #[error(transparent)]
@@ -84,8 +82,7 @@ pub struct ServedNamespace {
     role: Role,
     hold: Hold,
     netns: Netns,
-    monitor: Rc<Monitor>,
-    monitoring: AbortHandle,
+    watching: Watching,
     standing: Standing,
     interfaces: Interfaces,
     /// Why IPv6 is not served, by interface.
@@ -101,25 +98,20 @@ pub struct ServedNamespace {
 }
 
 impl ServedNamespace {
-    /// Starts to watch a namespace. Its name goes to `changes` when something
-    /// happens inside. Needs tokio's local task set.
+    /// Starts to watch a namespace.
     pub fn watch(
         name: String,
         role: Role,
         netns: Netns,
-        changes: mpsc::UnboundedSender<String>,
+        monitor: &Rc<Monitor>,
     ) -> Result<Self, ServeError> {
-        let socket = netns.run(Monitor::open)?.map_err(ServeError::Monitor)?;
-        let monitor = Rc::new(Monitor::new(socket).map_err(ServeError::Monitor)?);
-        let monitoring =
-            tokio::task::spawn_local(report_changes(monitor.clone(), name.clone(), changes));
+        let watching = monitor.watch(&netns, name.clone())?;
         Ok(Self {
             name,
             role,
             hold: Hold::Watch,
             netns,
-            monitor,
-            monitoring: monitoring.abort_handle(),
+            watching,
             standing: Standing::WithoutAddress,
             interfaces: Interfaces::new(),
             ipv6_problems: BTreeMap::new(),
@@ -156,16 +148,13 @@ impl ServedNamespace {
     }
 
     /// Gives it another name: its own was given to another namespace, or it got one.
-    pub fn rename(&mut self, name: String, changes: mpsc::UnboundedSender<String>) {
-        self.monitoring.abort();
-        let monitoring = report_changes(self.monitor.clone(), name.clone(), changes);
-        self.monitoring = tokio::task::spawn_local(monitoring).abort_handle();
+    pub fn rename(&mut self, name: String) {
+        self.watching.rename(name.clone());
         self.name = name;
     }
 
     /// Brings the namespace to what it should be. A failure is kept for [`Self::state`] and is logged once.
     pub fn reconcile(&mut self, settings: &mut Settings, retiring: &mut Retiring) -> Reconciled {
-        self.monitor.drain();
         let before = self.tenant_interfaces();
         let mut work = Settling {
             role: &self.role,
@@ -320,20 +309,6 @@ pub struct Opened {
     pub socket: OwnedFd,
     /// The daemon before this one opened it.
     pub was_left: bool,
-}
-
-impl Drop for ServedNamespace {
-    fn drop(&mut self) {
-        self.monitoring.abort();
-    }
-}
-
-async fn report_changes(
-    monitor: Rc<Monitor>,
-    name: String,
-    changes: mpsc::UnboundedSender<String>,
-) {
-    while monitor.changed().await.is_ok() && changes.send(name.clone()).is_ok() {}
 }
 
 fn clear(config: &DatapathConfig) -> Result<(), ServeError> {

@@ -189,9 +189,11 @@ fn tcx_serves_where_a_foreign_ingress_qdisc_holds_the_hook() {
             .unwrap()
             .count()
     };
-    second.prune_links(&[inside.inode().unwrap()]).unwrap();
+    second
+        .prune_links(&[inside.inode().unwrap()].into())
+        .unwrap();
     assert_eq!(links(), 2);
-    second.prune_links(&[]).unwrap();
+    second.prune_links(&[].into()).unwrap();
     assert_eq!(links(), 0);
 }
 

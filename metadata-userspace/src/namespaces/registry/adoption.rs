@@ -99,8 +99,7 @@ impl Registry {
     /// By which name a namespace is known. One without any gets one of ours, which no
     /// file can have.
     fn name_of(&self, id: NetnsId, registration: &Registration) -> String {
-        let mut entries = self.entries.iter();
-        if let Some((name, _)) = entries.find(|(_, entry)| entry.namespace.id() == id) {
+        if let Some(name) = self.names.get(&id) {
             return name.clone();
         }
         let likely = registration.kind.namespace_of(&registration.realm);
