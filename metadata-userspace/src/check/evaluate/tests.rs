@@ -109,7 +109,7 @@ fn missing_privileges_are_errors_that_say_what_for() {
     let (config, mut facts) = (config(), facts());
     facts.capabilities.clear();
     let all = complaints(&config, &facts);
-    assert_eq!(all.len(), 6);
+    assert_eq!(all.len(), 7);
     assert_eq!(
         all.first().unwrap(),
         "Error: CAP_SYS_ADMIN is missing: needed to enter namespaces and mount bpffs"
@@ -292,7 +292,7 @@ fn what_weakens_the_way_to_nova_is_a_warning() {
 fn too_few_open_files_are_a_warning() {
     assert_eq!(
         complaint(|_, facts| facts.open_files = 1024),
-        "Warning: only 1024 files may be open; 4104 are advisable here"
+        "Warning: only 1024 files may be open; 4108 are advisable here"
     );
 }
 
