@@ -25,6 +25,7 @@ impl Watch {
     fn begin() -> Result<Self> {
         let (sender, names) = unbounded_channel();
         let monitor = Rc::new(Monitor::open()?);
+        monitor.begin()?;
         tokio::task::spawn_local(monitor.clone().report(sender));
         Ok(Self { monitor, names })
     }

@@ -141,6 +141,7 @@ fn namespaces(
         config: config.datapath.clone(),
         backlog: config.worker.backlog,
         left: host.left,
+        room: Room::new(open_files::limit()?, config.worker.threads),
     };
     if let Some(log) = settings.datapath.take_verdict_log() {
         spawn_local(log.forward());
@@ -157,7 +158,6 @@ fn namespaces(
         netns_dir,
         selection,
         settings,
-        Room::new(open_files::limit()?, config.worker.threads),
         monitor,
         inside,
         worker,

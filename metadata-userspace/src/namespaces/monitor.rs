@@ -7,13 +7,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{NetlinkAddr, bind, setsockopt, sockopt};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -67,7 +67,8 @@ pub struct Watching {
 }
 
 impl Monitor {
-    /// Needs a tokio runtime, and to be in the host's own namespace.
+    /// It hears nothing until [`Self::begin`]. Needs a tokio runtime, and to be in the
+    /// host's own namespace.
     pub fn open() -> Result<Self, MonitorError> {
         let requests = NamespaceSocket::open()?;
         let socket = events().map_err(MonitorError::Socket)?;
@@ -79,7 +80,16 @@ impl Monitor {
         })
     }
 
-    /// Watches a namespace under a name. What happens from now on is heard.
+    /// Begins to hear. Each message costs the kernel a look through the numbers of all
+    /// namespaces (`peernet2id` in its net/core/net_namespace.c), so who has a lot to
+    /// change begins afterwards, and looks at everything once more.
+    pub fn begin(&self) -> Result<(), MonitorError> {
+        let groups = NetlinkAddr::new(0, GROUPS.cast_unsigned());
+        let done = bind(self.events.as_raw_fd(), &groups);
+        done.map_err(|errno| MonitorError::Socket(errno.into()))
+    }
+
+    /// Watches a namespace under a name. What happens from now on is heard, once it has begun.
     pub fn watch(self: &Rc<Self>, netns: &Netns, name: String) -> Result<Watching, MonitorError> {
         let number = self.requests.number_of(netns.as_fd())?;
         let watched = Rc::new(Watched {
@@ -174,10 +184,9 @@ impl Drop for Watching {
 }
 
 fn events() -> io::Result<OwnedFd> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    let socket = Socket::new(NETLINK_ROUTE)?;
     socket.set_non_blocking(true)?;
     socket.set_listen_all_namespaces(true)?;
     setsockopt(&socket, sockopt::RcvBufForce, &BUFFER)?;
-    socket.bind(&SocketAddr::new(0, GROUPS.cast_unsigned()))?;
-    Ok(socket.as_fd().try_clone_to_owned()?)
+    socket.as_fd().try_clone_to_owned()
 }

@@ -67,7 +67,6 @@ pub struct Registry {
     entries: BTreeMap<String, Entry>,
     /// The names of the entries, so that none has to be searched.
     names: HashMap<NetnsId, String>,
-    room: Room,
     monitor: Rc<Monitor>,
     /// Names that have to be looked at.
     dirty: BTreeSet<String>,
@@ -97,7 +96,6 @@ impl Registry {
         directory: PathBuf,
         selection: Selection,
         settings: Settings,
-        room: Room,
         monitor: Rc<Monitor>,
         changes: mpsc::UnboundedSender<String>,
         worker: mpsc::UnboundedSender<Command>,
@@ -109,7 +107,6 @@ impl Registry {
             settings,
             entries: BTreeMap::new(),
             names: HashMap::new(),
-            room,
             monitor,
             dirty: BTreeSet::new(),
             stirred: BTreeSet::new(),
@@ -184,7 +181,16 @@ impl Registry {
         if self.dirty.is_empty() && !self.is_pruned {
             self.is_pruned = true;
             self.prune();
+            self.begin_to_hear();
         }
+    }
+
+    /// What happened until now was not heard.
+    fn begin_to_hear(&mut self) {
+        if let Err(error) = self.monitor.begin() {
+            tracing::error!(%error, "changes inside namespaces are not seen");
+        }
+        self.stirred.extend(self.entries.keys().cloned());
     }
 
     /// Everything was seen once: what is pinned for other namespaces and by other versions
@@ -289,7 +295,7 @@ impl Registry {
             self.failed.insert(name.clone());
         }
         self.entries.insert(name, entry);
-        self.room.heed(self.entries.len());
+        self.settings.room.heed(self.entries.len());
     }
 
     fn remove(&mut self, name: &str) -> Option<Entry> {
@@ -299,7 +305,7 @@ impl Registry {
             self.names.remove(&id);
         }
         self.failed.remove(name);
-        self.room.heed(self.entries.len());
+        self.settings.room.heed(self.entries.len());
         Some(entry)
     }
 

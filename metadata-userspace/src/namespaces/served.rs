@@ -17,6 +17,7 @@ use super::listener;
 use super::monitor::{Monitor, MonitorError, Watching};
 use super::observed::{Attached, Interfaces, ObservedInterface};
 use super::plan::{Door, Standing};
+use super::registry::Room;
 use super::retiring::Retiring;
 use super::role::{Role, Selection};
 use super::settle::Settling;
@@ -37,6 +38,7 @@ pub struct Settings {
     pub backlog: u32,
     /// Of the daemon before this one.
     pub left: LeftSockets,
+    pub room: Room,
 }
 
 #[derive(Debug, thiserror::Error)]
