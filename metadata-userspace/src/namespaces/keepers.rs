@@ -33,8 +33,8 @@ impl Keepers {
         self.alive.retain(|shim| shim.id != id);
     }
 
-    pub fn has(&self, id: ShimId) -> bool {
-        self.alive.iter().any(|shim| shim.id == id)
+    pub fn ids(&self) -> impl Iterator<Item = ShimId> {
+        self.alive.iter().map(|shim| shim.id)
     }
 
     /// The one whose word holds.

@@ -1,9 +1,10 @@
 //! All namespaces of the host, each brought to what it should be in its turn.
 
 mod adoption;
+mod entries;
 mod room;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,11 +15,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use super::keepers::{Hold, Keepers};
+use super::keepers::Hold;
 use super::left::LeftSockets;
 use super::monitor::Monitor;
-use super::plan::{Door, NameStep, name_step};
-use super::retiring::Retiring;
+use super::plan::{NameStep, name_step};
 use super::role::{Role, Selection};
 use super::served::{LAST_WORDS, Opened, Reconciled, ServedNamespace, Settings};
 use super::watch::Change;
@@ -29,44 +29,18 @@ use crate::supervisor::inherited::end_listening;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{ListenerId, ListenerRole};
 use crate::supervisor::worker_process::Command;
+use entries::{Entries, Entry, OpenSocket};
 pub use room::Room;
-
-struct Entry {
-    namespace: ServedNamespace,
-    listeners: BTreeMap<Door, OpenSocket>,
-    retiring: Retiring,
-    keepers: Keepers,
-}
 
 /// After sockets were ended.
 const A_MOMENT: Duration = Duration::from_millis(50);
-
-/// A proxy socket, under the number by which the worker knows it.
-#[derive(Clone)]
-struct OpenSocket {
-    id: ListenerId,
-    socket: Rc<OwnedFd>,
-}
-
-impl Entry {
-    fn role_of_listeners(&self, name: &str) -> ListenerRole {
-        let shim = self.keepers.first().map(|shim| &shim.registration);
-        ListenerRole::Proxy {
-            namespace: name.to_owned(),
-            realm: self.namespace.role().realm.clone(),
-            limits: shim.and_then(|registration| registration.limits.clone()),
-        }
-    }
-}
 
 /// Holds what is served and knows what has to be looked at again.
 pub struct Registry {
     directory: PathBuf,
     selection: Selection,
     settings: Settings,
-    entries: BTreeMap<String, Entry>,
-    /// The names of the entries, so that none has to be searched.
-    names: HashMap<NetnsId, String>,
+    entries: Entries,
     monitor: Rc<Monitor>,
     /// Names that have to be looked at.
     dirty: BTreeSet<String>,
@@ -75,8 +49,6 @@ pub struct Registry {
     stirred: BTreeSet<String>,
     /// Names whose namespace is not mounted yet.
     unmounted: BTreeSet<String>,
-    /// Names of entries that have a problem.
-    failed: BTreeSet<String>,
     /// Names whose namespace could not even be entered.
     unopened: BTreeSet<String>,
     /// Whether the pins of namespaces that went while no daemon ran are gone.
@@ -105,13 +77,11 @@ impl Registry {
             directory,
             selection,
             settings,
-            entries: BTreeMap::new(),
-            names: HashMap::new(),
+            entries: Entries::default(),
             monitor,
             dirty: BTreeSet::new(),
             stirred: BTreeSet::new(),
             unmounted: BTreeSet::new(),
-            failed: BTreeSet::new(),
             unopened: BTreeSet::new(),
             is_pruned: false,
             changes,
@@ -137,7 +107,7 @@ impl Registry {
 
     /// Everything has to be looked at: what is there and what was.
     pub fn mark_all(&mut self) -> io::Result<()> {
-        self.dirty.extend(self.entries.keys().cloned());
+        self.dirty.extend(self.entries.names().cloned());
         for entry in std::fs::read_dir(&self.directory)? {
             self.mark_os(entry?.file_name());
         }
@@ -158,12 +128,12 @@ impl Registry {
 
     /// Those that could not be served have to be tried again.
     pub fn mark_failed(&mut self) {
-        self.dirty.extend(self.failed.iter().cloned());
+        self.dirty.extend(self.entries.failed().iter().cloned());
         self.dirty.append(&mut self.unopened);
     }
 
     pub fn has_failed(&self) -> bool {
-        !self.unopened.is_empty() || !self.failed.is_empty()
+        !self.unopened.is_empty() || !self.entries.failed().is_empty()
     }
 
     pub fn has_work(&self) -> bool {
@@ -190,13 +160,13 @@ impl Registry {
         if let Err(error) = self.monitor.begin() {
             tracing::error!(%error, "changes inside namespaces are not seen");
         }
-        self.stirred.extend(self.entries.keys().cloned());
+        self.stirred.extend(self.entries.names().cloned());
     }
 
     /// Everything was seen once: what is pinned for other namespaces and by other versions
     /// is stale.
     fn prune(&self) {
-        let ids = self.entries.values().map(|entry| entry.namespace.id());
+        let ids = self.entries.iter().map(|entry| entry.namespace.id());
         let live: HashSet<u64> = ids.map(|id| id.inode).collect();
         let datapath = &self.settings.datapath;
         let pruned = datapath.prune_links(&live);
@@ -207,7 +177,7 @@ impl Registry {
 
     /// Every proxy socket that is open.
     pub fn sockets(&self) -> impl Iterator<Item = &Rc<OwnedFd>> {
-        let entries = self.entries.values();
+        let entries = self.entries.iter();
         entries.flat_map(|entry| entry.listeners.values().map(|open| &open.socket))
     }
 
@@ -227,12 +197,12 @@ impl Registry {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     pub fn states(&self) -> Vec<NamespaceState> {
         self.entries
-            .values()
+            .iter()
             .map(|entry| NamespaceState {
                 shims: entry.keepers.pids(),
                 ..entry.namespace.state(self.settings.config.proxy_port)
@@ -242,7 +212,7 @@ impl Registry {
 
     fn settle(&mut self, name: &str) {
         let role = self.selection.role_of(name);
-        if role.is_none() && !self.entries.contains_key(name) {
+        if role.is_none() && !self.entries.contains(name) {
             return;
         }
         let present = self.open(name);
@@ -276,8 +246,8 @@ impl Registry {
 
     /// A namespace that a shim registered may get its name later, or another.
     fn find_renamed(&mut self, name: &str, id: NetnsId) {
-        let known = self.names.get(&id).cloned();
-        if let (Some(known), false) = (known, self.entries.contains_key(name)) {
+        let known = self.entries.name_of(id).cloned();
+        if let (Some(known), false) = (known, self.entries.contains(name)) {
             self.rename(&known, name.to_owned());
         }
     }
@@ -290,21 +260,12 @@ impl Registry {
     }
 
     fn insert(&mut self, name: String, entry: Entry) {
-        self.names.insert(entry.namespace.id(), name.clone());
-        if entry.namespace.has_problem() {
-            self.failed.insert(name.clone());
-        }
         self.entries.insert(name, entry);
         self.settings.room.heed(self.entries.len());
     }
 
     fn remove(&mut self, name: &str) -> Option<Entry> {
         let entry = self.entries.remove(name)?;
-        let id = entry.namespace.id();
-        if self.names.get(&id).is_some_and(|known| known == name) {
-            self.names.remove(&id);
-        }
-        self.failed.remove(name);
         self.settings.room.heed(self.entries.len());
         Some(entry)
     }
@@ -334,15 +295,7 @@ impl Registry {
 
     fn start(&mut self, name: &str, role: Role, netns: Netns) {
         match ServedNamespace::watch(name.to_owned(), role, netns, &self.monitor) {
-            Ok(namespace) => {
-                let entry = Entry {
-                    namespace,
-                    listeners: BTreeMap::new(),
-                    retiring: Retiring::default(),
-                    keepers: Keepers::default(),
-                };
-                self.insert(name.to_owned(), entry);
-            }
+            Ok(namespace) => self.insert(name.to_owned(), Entry::new(namespace)),
             Err(error) => self.report_unopened(name, &error),
         }
     }
@@ -364,14 +317,11 @@ impl Registry {
         };
         let (settings, retiring) = (&mut self.settings, &mut entry.retiring);
         let done = entry.namespace.reconcile(settings, retiring);
-        match entry.namespace.has_problem() {
-            true => drop(self.failed.insert(name.to_owned())),
-            false => drop(self.failed.remove(name)),
-        }
         if done.interfaces_changed {
             let realm = entry.namespace.role().realm.clone();
             let _ = self.worker.send(Command::RealmChanged { realm });
         }
+        self.entries.judge(name);
         self.pass_on(name, done);
     }
 

@@ -25,31 +25,32 @@ impl Registry {
         let name = self.name_of(id, &shim.registration);
         // Its name may have been another namespace's a moment ago.
         self.settle(&name);
-        if !self.entries.contains_key(&name) {
+        if !self.entries.contains(&name) {
             self.start(&name, role, netns);
         }
-        let Some(entry) = self.entries.get_mut(&name) else {
+        if !self.entries.contains(&name) {
             return Answer::Refused("the namespace cannot be watched; see the daemon's log".into());
-        };
+        }
         tracing::info!(
             namespace = name,
             pid = shim.pid,
             realm = %shim.registration.realm,
             "kept by a shim"
         );
-        entry.keepers.add(shim);
+        self.entries.add_keeper(&name, shim);
         self.heed_keepers(&name);
         self.answer(&name)
     }
 
     /// The shim ended. When it was the namespace's last, that is not served any more.
     pub fn release(&mut self, id: ShimId) {
-        let mut entries = self.entries.iter_mut();
-        let Some((name, entry)) = entries.find(|(_, entry)| entry.keepers.has(id)) else {
+        let Some(name) = self.entries.remove_keeper(id) else {
             return;
         };
-        entry.keepers.remove(id);
-        let (name, netns) = (name.clone(), entry.namespace.id());
+        let Some(entry) = self.entries.get(&name) else {
+            return;
+        };
+        let netns = entry.namespace.id();
         if entry.keepers.first().is_some() {
             return self.heed_keepers(&name);
         }
@@ -99,7 +100,7 @@ impl Registry {
     /// By which name a namespace is known. One without any gets one of ours, which no
     /// file can have.
     fn name_of(&self, id: NetnsId, registration: &Registration) -> String {
-        if let Some(name) = self.names.get(&id) {
+        if let Some(name) = self.entries.name_of(id) {
             return name.clone();
         }
         let likely = registration.kind.namespace_of(&registration.realm);
