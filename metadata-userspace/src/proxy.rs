@@ -1,14 +1,16 @@
 //! Takes guests' requests in every namespace and passes on who asked.
 //!
-//! One [`Proxy`] serves any number of listeners, each with its [`Origin`]. It
-//! needs no particular runtime: several threads may each serve a duplicate of
-//! the same listener on a runtime of their own.
+//! One [`Proxy`] serves any number of listeners, each with its [`Origin`], and needs no
+//! particular runtime: several threads may each serve all of them on a runtime of their
+//! own.
 
+mod accepting;
 mod connection;
 mod exchange;
 mod guest;
 pub(crate) mod headers;
 mod limits;
+mod listeners;
 mod rate;
 pub mod retire;
 pub mod saved_syn;
@@ -20,39 +22,29 @@ mod turns;
 mod unix_upstream;
 mod watchdog;
 
-use std::net::SocketAddr;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use hyper::server::conn::http1;
 use nix::sys::socket::{setsockopt, sockopt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinSet, yield_now};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::{self, AcceptFaults};
 use crate::agent::Agent;
 use crate::body::request::BodyLimits;
 use crate::config::{ProxyConfig, ProxyTimeouts, RateLimits};
 use crate::identity::Realm;
 use crate::logging::occasionally::Occasionally;
-use crate::metrics::{ProxyMetrics, Refusal};
+use crate::metrics::ProxyMetrics;
 
-use guest::Guest;
-use limits::{Admission, GuestConnections};
+use limits::GuestConnections;
+use listeners::Listeners;
 use rate::RateLimiter;
-use retire::Retirement;
-use sender::Sender;
-use turns::Turns;
 
 pub use unix_upstream::UnixUpstream;
 
 /// hyper cannot do with less (`MINIMUM_MAX_BUFFER_SIZE`).
 const SMALLEST_BUFFER: usize = 8192;
-
-/// Connections that are accepted before those that are open get their turn.
-const ACCEPTED_AT_ONCE: usize = 4;
 
 /// Who answers.
 #[derive(Clone)]
@@ -86,23 +78,9 @@ impl Origin {
             rate_log: Occasionally::default(),
         }
     }
-}
 
-/// What came from one listener, on one thread.
-#[derive(Default)]
-struct Open {
-    connections: JoinSet<()>,
-    turns: Turns,
-    accepted: usize,
-}
-
-impl Open {
-    /// A flood of connections must not keep the thread from those that it has.
-    async fn let_others_in(&mut self) {
-        self.accepted = self.accepted.wrapping_add(1);
-        if self.accepted.is_multiple_of(ACCEPTED_AT_ONCE) {
-            yield_now().await;
-        }
+    fn namespace(&self) -> &str {
+        &self.namespace
     }
 }
 
@@ -115,19 +93,24 @@ pub struct Proxy {
     connections_per_guest: usize,
     metrics: ProxyMetrics,
     unanswered_log: Occasionally,
-    /// Whether another process serves the same listeners.
-    others_serve: AtomicBool,
+    listeners: Listeners,
 }
 
 impl Proxy {
-    pub fn new(config: &ProxyConfig, upstream: Upstream, metrics: ProxyMetrics) -> Self {
+    /// Serves guests until `drain`.
+    pub fn new(
+        config: &ProxyConfig,
+        upstream: Upstream,
+        metrics: ProxyMetrics,
+        drain: &CancellationToken,
+    ) -> io::Result<Self> {
         let mut http = http1::Builder::new();
         // One write(2) of head and body: their copy is cheaper than writev(2).
         http.half_close(true)
             .writev(false)
             .max_buf_size(config.max_head_size.max(SMALLEST_BUFFER))
             .max_header_size(config.max_head_size);
-        Self {
+        Ok(Self {
             http,
             upstream,
             timeouts: config.timeouts.clone(),
@@ -138,111 +121,45 @@ impl Proxy {
             connections_per_guest: config.max_connections_per_guest,
             metrics,
             unanswered_log: Occasionally::default(),
-            others_serve: AtomicBool::new(false),
-        }
+            listeners: Listeners::new(drain)?,
+        })
     }
 
-    /// Serves until `retirement` comes; then stops listening, lets requests in flight end
-    /// and returns. Dropping the future ends all its connections at once, for a
-    /// namespace that is gone: no task outlives it.
-    pub async fn serve(
-        self: Arc<Self>,
-        listener: TcpListener,
-        origin: Arc<Origin>,
-        retirement: Retirement,
-    ) {
-        let drain = retirement.comes();
-        self.prepare(&listener, &origin);
-        let faults = AcceptFaults::default();
-        let mut open = Open::default();
-        loop {
-            tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        self.admit(&origin, stream, peer, drain, &mut open);
-                        open.let_others_in().await;
-                    }
-                    Err(error) => faults.survive(&origin.namespace, &error).await,
-                },
-                Some(_) = open.connections.join_next() => {}
-                () = drain.cancelled() => break,
-            }
-        }
-        if !self.others_serve.load(Relaxed) {
-            self.take_the_last(&listener, &origin, &retirement, &mut open)
-                .await;
-        }
-        drop(listener);
-        while open.connections.join_next().await.is_some() {}
+    /// Serves a listener on every thread that [serves](Self::serve). One whose number is
+    /// known already is closed.
+    pub fn open(&self, id: u64, socket: OwnedFd, origin: Arc<Origin>) -> io::Result<()> {
+        self.prepare(&socket, &origin);
+        self.listeners.open(id, socket, origin)
+    }
+
+    /// Takes no more connections there, and ends those that run: the namespace is gone.
+    pub fn close(&self, id: u64) {
+        self.listeners.close(id);
+    }
+
+    /// Takes no more connections there, and lets those that run end. Whoever says so has
+    /// turned new ones away. What is left to do is returned, for one of the threads.
+    pub fn retire(self: &Arc<Self>, id: u64) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let listener = self.listeners.retire(id)?;
+        Some(Arc::clone(self).take_the_last(id, listener))
     }
 
     /// From now on, listeners are left as they are when they are drained: another process
     /// serves them too.
     pub fn leave_the_sockets(&self) {
-        self.others_serve.store(true, Relaxed);
+        self.listeners.leave();
     }
 
-    /// Takes those who have begun to connect before the listener closes.
-    async fn take_the_last(
-        self: &Arc<Self>,
-        listener: &TcpListener,
-        origin: &Arc<Origin>,
-        retirement: &Retirement,
-        open: &mut Open,
-    ) {
-        let drain = retirement.comes();
-        if !retirement.is_turned_away()
-            && let Err(error) = retire::turn_away(listener)
-        {
-            tracing::warn!(
-                namespace = &*origin.namespace,
-                %error,
-                "cannot turn new connections away; one may be lost"
-            );
-        }
-        let handshakes_end = sleep(retire::LAST_HANDSHAKES);
-        tokio::pin!(handshakes_end);
-        loop {
-            tokio::select! {
-                Ok((stream, peer)) = listener.accept() => {
-                    self.admit(origin, stream, peer, drain, open);
-                }
-                () = &mut handshakes_end => break,
-                else => break,
-            }
-        }
-        while let Some((stream, peer)) = accept::queued(|cx| listener.poll_accept(cx)).await {
-            self.admit(origin, stream, peer, drain, open);
-        }
-    }
-
-    fn admit(
-        self: &Arc<Self>,
-        origin: &Arc<Origin>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        drain: &CancellationToken,
-        open: &mut Open,
-    ) {
-        let sender = Sender::of(&stream, peer);
-        match GuestConnections::admit(origin, sender, self.connections_per_guest) {
-            Admission::Welcome(ticket) => {
-                let queue = open.turns.of(sender.counted());
-                let guest = Guest::new(self, ticket, queue);
-                open.connections
-                    .spawn(connection::serve(guest, stream, drain.clone()));
-            }
-            Admission::TooMany(ticket) => {
-                self.metrics.refused.count(Refusal::Connections);
-                open.connections.spawn(connection::refuse(ticket, stream));
-            }
-            Admission::Flood => self.metrics.refused.count(Refusal::Flood),
+    /// Has new connections go elsewhere, to be called before all are drained.
+    pub fn turn_away(&self) {
+        if !self.listeners.are_left() {
+            self.listeners.turn_away();
         }
     }
 
     /// Options that accepted sockets inherit from their listener, which saves
     /// setting them on each.
-    fn prepare(&self, listener: &TcpListener, origin: &Origin) {
+    fn prepare(&self, listener: &OwnedFd, origin: &Origin) {
         // A guest that vanished acknowledges nothing; without this the kernel
         // keeps what it was being sent for a quarter of an hour (tcp(7)).
         let patience = u32::try_from(self.timeouts.client.as_millis()).unwrap_or(u32::MAX);

@@ -93,7 +93,8 @@ pub(super) async fn refuse(ticket: Ticket, mut stream: TcpStream) {
             "a guest has too many open connections; see max_connections_per_guest"
         );
     }
-    if stream.try_write(TOO_MANY_CONNECTIONS).is_ok() {
+    // The runtime does not know yet that it can be written to.
+    if stream.writable().await.is_ok() && stream.try_write(TOO_MANY_CONNECTIONS).is_ok() {
         linger(&mut stream).await;
     }
 }

@@ -7,15 +7,13 @@ mod turns;
 mod unix;
 mod unknown;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::retire::Retirement;
 use super::{Origin, Proxy, Upstream};
 use crate::agent::Agent;
 use crate::config::{ProxyConfig, ProxyTimeouts, ProxyUpstream};
@@ -68,16 +66,18 @@ async fn serve_at(
 ) -> Served {
     let metrics = Metrics::new();
     let upstream = upstream(&metrics);
-    let proxy = Arc::new(Proxy::new(config, upstream, metrics.proxy.clone()));
-    let listener = TcpListener::bind(address).await.unwrap();
-    let address = listener.local_addr().unwrap();
     let drain = CancellationToken::new();
+    let proxy = Proxy::new(config, upstream, metrics.proxy.clone(), &drain).unwrap();
+    let listener = TcpListener::bind(address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
     let origin = Arc::new(Origin::new(
         realm(),
         "qrouter-test",
         config.rate_limits.clone(),
     ));
-    let serving = tokio::spawn(proxy.serve(listener, origin, Retirement::with(&drain)));
+    proxy.open(0, listener.into(), origin).unwrap();
+    let serving = tokio::spawn(async { Arc::new(proxy).serve().await.unwrap() });
     Served {
         address,
         metrics,

@@ -1,6 +1,5 @@
 //! Composition root of the worker: what each socket that arrives is served by.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -8,7 +7,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,7 +25,6 @@ use crate::config::{Config, ProxyUpstream, RateLimits, ResolverKind};
 use crate::inventory::Inventory;
 use crate::metrics::Metrics;
 use crate::nova::Nova;
-use crate::proxy::retire::Retirement;
 use crate::proxy::{Proxy, UnixUpstream, Upstream};
 use crate::resolver::Identifier;
 use crate::resolver::identifier::Ports;
@@ -76,7 +73,6 @@ pub struct Worker {
     api: Option<Arc<Api>>,
     admin: Arc<Admin>,
     threads: Threads,
-    serving: HashMap<ListenerId, Serving>,
     origins: Origins,
     /// For namespaces that came without limits of their own.
     rate_limits: Option<RateLimits>,
@@ -142,11 +138,14 @@ impl Worker {
             &config.proxy,
             upstream(&config, &agent),
             metrics.proxy.clone(),
-        );
+            &drain,
+        )?;
+        let (proxy, threads) = (Arc::new(proxy), Threads::start(config.worker.threads)?);
+        threads.spawn(&tasks, || Ok(logged(Arc::clone(&proxy).serve())))?;
         Ok(Self {
             api: embedded_api(&config, &inventory)?.map(Arc::new),
             admin: Arc::new(Admin::new(desk.clone(), metrics, host, sandbox)),
-            proxy: Arc::new(proxy),
+            proxy,
             agent,
             inventory,
             ports,
@@ -154,8 +153,7 @@ impl Worker {
             connections,
             names: NameDesk::default(),
             proxies: proxies(&config),
-            threads: Threads::start(config.worker.threads)?,
-            serving: HashMap::new(),
+            threads,
             origins: Origins::default(),
             rate_limits: config.proxy.rate_limits.clone(),
             dismiss_operators: drain.child_token(),
@@ -170,18 +168,12 @@ impl Worker {
     pub fn obey(&mut self, order: Order, file: Option<OwnedFd>) -> Result<(), WorkerError> {
         match order {
             Order::Listen { id, role } => {
-                let serving = self.serve(role, &file.ok_or(WorkerError::NoSocket)?)?;
-                // Connections under another identity or other limits must not go on.
-                let before = self.serving.insert(id, serving).map(|before| before.tasks);
-                before.iter().flatten().for_each(AbortHandle::abort);
+                self.serve(id, role, file.ok_or(WorkerError::NoSocket)?)?;
             }
-            Order::Close { id } => {
-                let tasks = self.serving.remove(&id).map(|serving| serving.tasks);
-                tasks.iter().flatten().for_each(AbortHandle::abort);
-            }
+            Order::Close { id } => self.proxy.close(id),
             Order::Retire { id } => {
-                if let Some(serving) = self.serving.remove(&id) {
-                    serving.retirement.come();
+                if let Some(last) = self.proxy.retire(id) {
+                    self.threads.spawn_once(&self.tasks, last);
                 }
             }
             Order::Inventory => self.inventory.store(Arc::new(from_memory_file(file)?)),
@@ -221,6 +213,7 @@ impl Worker {
     pub async fn drain(self) {
         // Nobody reads what is asked from here on.
         self.names.close();
+        self.proxy.turn_away();
         for (drain, tasks) in [
             (&self.drain, &self.tasks),
             (&self.apis.drain, &self.apis.tasks),
@@ -232,9 +225,8 @@ impl Worker {
         self.threads.finish();
     }
 
-    fn serve(&mut self, role: ListenerRole, socket: &OwnedFd) -> io::Result<Serving> {
-        let retirement = Retirement::with(&self.drain);
-        let tasks = match role {
+    fn serve(&mut self, id: ListenerId, role: ListenerRole, socket: OwnedFd) -> io::Result<()> {
+        match role {
             ListenerRole::Proxy {
                 namespace,
                 realm,
@@ -242,16 +234,9 @@ impl Worker {
             } => {
                 let limits = limits.or_else(|| self.rate_limits.clone());
                 let origin = self.origins.of(realm, namespace, limits);
-                self.on_each_thread(&self.tasks, socket, |socket| {
-                    let (proxy, origin, retirement) =
-                        (self.proxy.clone(), origin.clone(), retirement.clone());
-                    async move {
-                        proxy.serve(tcp(socket)?, origin, retirement).await;
-                        Ok(())
-                    }
-                })
+                self.proxy.open(id, socket, origin)
             }
-            ListenerRole::Agent => self.on_each_thread(&self.tasks, socket, |socket| {
+            ListenerRole::Agent => self.on_each_thread(&self.tasks, &socket, |socket| {
                 let (agent, drain) = (self.agent.clone(), self.drain.clone());
                 let proxies = self.proxies;
                 async move {
@@ -262,7 +247,7 @@ impl Worker {
             ListenerRole::Api => {
                 let no_api = || io::Error::other("there is no embedded API");
                 let api = self.api.as_ref().ok_or_else(no_api)?;
-                self.on_each_thread(&self.apis.tasks, socket, |socket| {
+                self.on_each_thread(&self.apis.tasks, &socket, |socket| {
                     let (api, drain) = (api.clone(), self.apis.drain.clone());
                     async move {
                         api::server::serve(tcp(socket)?, api, drain).await;
@@ -270,13 +255,15 @@ impl Worker {
                     }
                 })
             }
-            ListenerRole::Admin => self.here(Door::Unix(unix(socket.try_clone()?)?)),
-            ListenerRole::Metrics => self.here(Door::Tcp(tcp(socket.try_clone()?)?)),
-        };
-        Ok(Serving {
-            tasks: tasks?,
-            retirement,
-        })
+            ListenerRole::Admin => {
+                self.here(Door::Unix(unix(socket)?));
+                Ok(())
+            }
+            ListenerRole::Metrics => {
+                self.here(Door::Tcp(tcp(socket)?));
+                Ok(())
+            }
+        }
     }
 
     /// `serve` runs once on each thread, with a copy of the socket that it has to
@@ -286,33 +273,26 @@ impl Worker {
         tasks: &TaskTracker,
         socket: &OwnedFd,
         serve: impl Fn(OwnedFd) -> F,
-    ) -> io::Result<Vec<AbortHandle>>
+    ) -> io::Result<()>
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        self.threads.spawn(tasks, || {
-            let serving = serve(socket.try_clone()?);
-            Ok(async {
-                if let Err(error) = serving.await {
-                    tracing::error!(%error, "cannot serve a socket");
-                }
-            })
-        })
+        self.threads
+            .spawn(tasks, || Ok(logged(serve(socket.try_clone()?))))
     }
 
     /// Operators are served beside the guests' threads: a costly scrape delays
     /// no guest, and guests delay no operator.
-    fn here(&self, door: Door) -> io::Result<Vec<AbortHandle>> {
+    fn here(&self, door: Door) {
         let serving = admin_server::serve(door, self.admin.clone(), self.dismiss_operators.clone());
-        Ok(vec![self.tasks.spawn(serving).abort_handle()])
+        self.tasks.spawn(serving);
     }
 }
 
-/// One socket that is served.
-struct Serving {
-    tasks: Vec<AbortHandle>,
-    /// Then it takes no more connections; those that run may end.
-    retirement: Retirement,
+async fn logged(serving: impl Future<Output = io::Result<()>>) {
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "cannot serve a socket");
+    }
 }
 
 /// Who stands before the agent's unix socket, as the choice of the resolver tells.

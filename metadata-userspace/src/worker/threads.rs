@@ -8,7 +8,6 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, Handle};
-use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,14 +35,21 @@ impl Threads {
         &self,
         tasks: &TaskTracker,
         make: impl Fn() -> io::Result<F>,
-    ) -> io::Result<Vec<AbortHandle>>
+    ) -> io::Result<()>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let runtimes = self.running.iter().map(|(runtime, _)| runtime);
-        runtimes
-            .map(|runtime| Ok(tasks.spawn_on(make()?, runtime).abort_handle()))
-            .collect()
+        for (runtime, _) in &self.running {
+            tasks.spawn_on(make()?, runtime);
+        }
+        Ok(())
+    }
+
+    /// Runs a task on one of the threads.
+    pub fn spawn_once(&self, tasks: &TaskTracker, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some((runtime, _)) = self.running.first() {
+            tasks.spawn_on(task, runtime);
+        }
     }
 
     /// Ends the threads, whose tasks should have ended, and writes their last
