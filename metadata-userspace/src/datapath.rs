@@ -169,9 +169,14 @@ impl Datapath {
             .map_err(|source| DatapathError::Attach { ifindex, source })?;
         for direction in Direction::BOTH {
             match hook {
-                Hook::Clsact { .. } => {
-                    filters::replace(socket, ifindex, direction, self.fd(direction)?)
-                        .map_err(|source| DatapathError::Attach { ifindex, source })?
+                Hook::Clsact { is_new } => {
+                    let program = self.fd(direction)?;
+                    filters::replace(socket, ifindex, direction, program)
+                        .and_then(|()| match is_new {
+                            true => Ok(()),
+                            false => filters::remove_former(socket, ifindex, direction),
+                        })
+                        .map_err(|source| DatapathError::Attach { ifindex, source })?;
                 }
                 Hook::Foreign => {
                     let program = object::program_mut(&mut self.ebpf, direction.program())?;

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -28,11 +29,7 @@ pub struct NetnsId {
 impl NetnsId {
     /// Where a socket is, wherever it came from. Takes CAP_NET_ADMIN.
     pub fn of_socket(socket: &impl AsFd) -> io::Result<Self> {
-        // SAFETY: without further arguments; the descriptor is open while it is borrowed.
-        let namespace = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSKNS) };
-        // SAFETY: the kernel has just made it for us.
-        let namespace = unsafe { OwnedFd::from_raw_fd(Errno::result(namespace)?) };
-        Self::of(&File::from(namespace))
+        Self::of(&namespace_of(socket)?)
     }
 
     fn of(namespace: &File) -> io::Result<Self> {
@@ -44,12 +41,28 @@ impl NetnsId {
     }
 }
 
+fn namespace_of(socket: &impl AsFd) -> io::Result<File> {
+    // SAFETY: without further arguments; the descriptor is open while it is borrowed.
+    let namespace = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSKNS) };
+    // SAFETY: the kernel has just made it for us.
+    let namespace = unsafe { OwnedFd::from_raw_fd(Errno::result(namespace)?) };
+    Ok(namespace.into())
+}
+
 /// An open namespace. The file descriptor keeps the namespace alive, and its
 /// inode from being given to another one.
 #[derive(Debug)]
 pub struct Netns {
-    file: File,
+    keeper: Keeper,
     id: NetnsId,
+}
+
+/// By what a namespace is kept.
+#[derive(Debug)]
+enum Keeper {
+    Itself(File),
+    /// A socket in it, which somebody has open anyway.
+    Socket(Rc<OwnedFd>),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +109,29 @@ impl Netns {
             return Ok(None);
         }
         let id = NetnsId::of(&file)?;
-        Ok(Some(Self { file, id }))
+        let keeper = Keeper::Itself(file);
+        Ok(Some(Self { keeper, id }))
+    }
+
+    /// From now on keeps the namespace by a socket in it, which spares a descriptor.
+    pub fn keep_by(&mut self, socket: Rc<OwnedFd>) {
+        self.keeper = Keeper::Socket(socket);
+    }
+
+    /// From now on keeps the namespace by itself: the socket is about to close.
+    pub fn keep_by_itself(&mut self) -> io::Result<()> {
+        if let Keeper::Socket(socket) = &self.keeper {
+            self.keeper = Keeper::Itself(namespace_of(socket)?);
+        }
+        Ok(())
+    }
+
+    /// Calls `work` with a descriptor of the namespace.
+    pub fn with_descriptor<T>(&self, work: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
+        Ok(match &self.keeper {
+            Keeper::Itself(file) => work(file.as_fd()),
+            Keeper::Socket(socket) => work(namespace_of(socket)?.as_fd()),
+        })
     }
 
     pub fn id(&self) -> NetnsId {
@@ -115,15 +150,11 @@ impl Netns {
             source,
         };
         let home = File::open("/proc/thread-self/ns/net").map_err(enter)?;
-        setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|errno| enter(errno.into()))?;
+        self.with_descriptor(|namespace| setns(namespace, CloneFlags::CLONE_NEWNET))
+            .and_then(|entered| Ok(entered?))
+            .map_err(enter)?;
         let _way_back = WayBack(home);
         Ok(inside())
-    }
-}
-
-impl AsFd for Netns {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
     }
 }
 
@@ -172,6 +203,22 @@ mod tests {
         let own = Netns::open(Path::new("/proc/self/ns/net")).unwrap();
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert_eq!(NetnsId::of_socket(&socket).unwrap(), own.id());
+    }
+
+    #[test]
+    fn a_namespace_is_entered_by_a_socket_in_it() {
+        let path = Path::new("/proc/self/ns/net");
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut netns = Netns::open(path).unwrap();
+        let descriptor = |netns: &Netns| {
+            let copy = netns.with_descriptor(|fd| fd.try_clone_to_owned().unwrap());
+            Netns::from_fd(copy.unwrap()).unwrap().id()
+        };
+        assert_eq!(descriptor(&netns), netns.id());
+        netns.keep_by(Rc::new(socket.into()));
+        assert_eq!(descriptor(&netns), netns.id());
+        netns.keep_by_itself().unwrap();
+        assert_eq!(descriptor(&netns), netns.id());
     }
 
     #[test]

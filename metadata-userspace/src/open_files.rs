@@ -10,14 +10,13 @@ const BESIDE_NAMESPACES: u64 = 4096;
 /// systemd's own hard limit; no more without need.
 const USUAL: u64 = 524_288;
 
-/// What so many namespaces need, with `threads` that serve each: the worker has a copy
-/// of each listening socket on each thread, and a namespace has two or three.
-pub fn needed(namespaces: usize, threads: usize) -> u64 {
+/// A namespace's listeners: one for IPv4, and one for each interface.
+const EACH: u64 = 3;
+
+/// What each process needs for so many namespaces.
+pub fn needed(namespaces: usize) -> u64 {
     let namespaces = u64::try_from(namespaces).unwrap_or(u64::MAX);
-    let threads = u64::try_from(threads).unwrap_or(u64::MAX);
-    // The supervisor has three or four for each namespace.
-    let each = threads.saturating_mul(3).max(4);
-    BESIDE_NAMESPACES.saturating_add(namespaces.saturating_mul(each))
+    BESIDE_NAMESPACES.saturating_add(namespaces.saturating_mul(EACH))
 }
 
 /// Raises this process's limit, and that of its children, as far as it may, and returns
@@ -60,11 +59,9 @@ mod tests {
 
     #[test]
     fn ten_thousand_routers_need_more_than_a_login_may_open() {
-        assert_eq!(needed(0, 2), 4096);
-        assert_eq!(needed(10_000, 1), 44_096);
-        assert_eq!(needed(10_000, 2), 64_096);
-        assert_eq!(needed(10_000, 8), 244_096);
-        assert!(needed(usize::MAX, 8) == u64::MAX);
+        assert_eq!(needed(0), 4096);
+        assert_eq!(needed(10_000), 34_096);
+        assert_eq!(needed(usize::MAX), u64::MAX);
     }
 
     #[test]

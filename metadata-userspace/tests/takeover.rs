@@ -86,7 +86,7 @@ fn the_datapath_outlives_the_daemon_and_the_next_one_takes_it_over() -> Result<(
         site.instance.uuid
     );
     let after = steering(&site.router, &site.guest.router_interface)?;
-    assert_eq!(after.matches("0xa9fe metadata_steer").count(), 1, "{after}");
+    assert_eq!(after.matches("0x29 metadata_steer").count(), 1, "{after}");
     Ok(())
 }
 

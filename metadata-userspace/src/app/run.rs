@@ -141,7 +141,7 @@ fn namespaces(
         config: config.datapath.clone(),
         backlog: config.worker.backlog,
         left: host.left,
-        room: Room::new(open_files::limit()?, config.worker.threads),
+        room: Room::new(open_files::limit()?),
     };
     if let Some(log) = settings.datapath.take_verdict_log() {
         spawn_local(log.forward());

@@ -30,7 +30,7 @@ pub(super) fn findings(config: &Config, facts: &HostFacts) -> Vec<Finding> {
     findings.extend(sources(facts));
     findings.extend(nova(config, facts));
     findings.extend(facts.shim.findings());
-    findings.push(open_files(config, facts));
+    findings.push(open_files(facts));
     findings
 }
 
@@ -297,8 +297,8 @@ fn sources(facts: &HostFacts) -> Vec<Finding> {
     facts.sources.iter().map(judge).collect()
 }
 
-fn open_files(config: &Config, facts: &HostFacts) -> Finding {
-    let wanted = open_files::needed(facts.served.len(), config.worker.threads);
+fn open_files(facts: &HostFacts) -> Finding {
+    let wanted = open_files::needed(facts.served.len());
     match facts.open_files {
         limit if limit >= wanted => ok(format!("up to {limit} open files")),
         limit => warning(

@@ -20,9 +20,13 @@ use crate::netlink::{Dumped, NamespaceSocket, NetlinkError, attribute};
 
 /// Before other people's filters, which start at 49152 where nobody chooses.
 const PRIORITY: u16 = 80;
-/// The metadata address's first two bytes; nobody else's filter at this
-/// priority has it by accident.
-const HANDLE: u32 = 0xa9fe;
+/// The lower six bits of 169, which nobody else's filter at this priority has by accident.
+/// Below 64, because the kernel finds filters by handle in a radix tree with so many
+/// branches: one node of 576 bytes then, three for larger ones (`cls_bpf_change` in its
+/// net/sched/cls_bpf.c, `XA_CHUNK_SIZE`).
+const HANDLE: u32 = 0x29;
+/// What it was before; a filter that has it is ours too, and is replaced.
+const FORMER_HANDLE: u32 = 0xa9fe;
 const ETH_P_ALL: u16 = 0x0003;
 const CLSACT: &str = "clsact";
 
@@ -80,7 +84,7 @@ pub(super) fn replace(
     direction: Direction,
     program: BorrowedFd<'_>,
 ) -> Result<(), NetlinkError> {
-    let mut message = filter(ifindex, direction);
+    let mut message = filter(ifindex, direction, HANDLE);
     message.attributes.push(TcAttribute::Options(vec![
         TcOption::Bpf(TcFilterBpfOption::ProgFd(program.as_raw_fd() as u32)),
         TcOption::Bpf(TcFilterBpfOption::ProgName(direction.program().to_owned())),
@@ -89,8 +93,18 @@ pub(super) fn replace(
     socket.request(RouteNetlinkMessage::NewTrafficFilter(message), NLM_F_CREATE)
 }
 
+/// Takes away what [`replace`] has put another filter beside: that has the former handle.
+/// A frame that met both was rewritten once, as no program touches what is rewritten.
+pub(super) fn remove_former(
+    socket: &NamespaceSocket,
+    ifindex: u32,
+    direction: Direction,
+) -> Result<(), NetlinkError> {
+    remove_handle(socket, ifindex, direction, FORMER_HANDLE)
+}
+
 /// The id of the program in our filter, if the interface has it, and other people's
-/// filters.
+/// filters. Of two of ours it is that which has to go.
 pub(super) fn find(
     socket: &NamespaceSocket,
     ifindex: u32,
@@ -98,7 +112,9 @@ pub(super) fn find(
 ) -> Result<(Option<u32>, Vec<ForeignProgram>), NetlinkError> {
     let all = list(socket, ifindex, parent(direction))?;
     let (ours, others): (Vec<_>, Vec<_>) = all.iter().partition(|object| is_ours(object));
-    let ours = ours.into_iter().find_map(program_id);
+    let former = ours.iter().position(|object| handle(object) == FORMER_HANDLE);
+    let ours = ours.get(former.unwrap_or_default());
+    let ours = ours.and_then(|object| program_id(object));
     Ok((ours, foreign(others.into_iter(), direction, PRIORITY)))
 }
 
@@ -128,7 +144,7 @@ fn foreign<'a>(
 /// `None` for what the kernel lists besides: a priority itself, as handle 0.
 fn foreign_program(filter: &Dumped, direction: Direction, ours: u16) -> Option<ForeignProgram> {
     let header = TcHeader::parse(filter.bytes()).ok()?;
-    if u32::from(header.handle) == 0 {
+    if handle(filter) == 0 {
         return None;
     }
     let kind = kind(filter);
@@ -157,7 +173,17 @@ pub(super) fn remove(
     ifindex: u32,
     direction: Direction,
 ) -> Result<(), NetlinkError> {
-    let request = RouteNetlinkMessage::DelTrafficFilter(filter(ifindex, direction));
+    remove_handle(socket, ifindex, direction, HANDLE)?;
+    remove_former(socket, ifindex, direction)
+}
+
+fn remove_handle(
+    socket: &NamespaceSocket,
+    ifindex: u32,
+    direction: Direction,
+    handle: u32,
+) -> Result<(), NetlinkError> {
+    let request = RouteNetlinkMessage::DelTrafficFilter(filter(ifindex, direction, handle));
     match socket.request(request, 0) {
         // EINVAL: the interface has no clsact qdisc, so no filter either.
         Err(error) if error.is_gone() || error.errno() == Some(nix::libc::EINVAL) => Ok(()),
@@ -210,9 +236,15 @@ fn is_on(object: &Dumped, ifindex: u32, parent: TcHandle) -> bool {
 }
 
 fn is_ours(object: &Dumped) -> bool {
-    TcHeader::parse(object.bytes()).is_ok_and(|header| {
-        u32::from(header.handle) == HANDLE && header.info >> 16 == u32::from(PRIORITY)
-    }) && kind(object) == TcFilterBpf::KIND.as_bytes()
+    let has_our_priority = TcHeader::parse(object.bytes())
+        .is_ok_and(|header| header.info >> 16 == u32::from(PRIORITY));
+    let has_our_handle = [HANDLE, FORMER_HANDLE].contains(&handle(object));
+    has_our_priority && has_our_handle && kind(object) == TcFilterBpf::KIND.as_bytes()
+}
+
+/// 0 for the priority itself, which the kernel lists too.
+fn handle(object: &Dumped) -> u32 {
+    TcHeader::parse(object.bytes()).map_or(0, |header| header.handle.into())
 }
 
 fn kind(object: &Dumped) -> &[u8] {
@@ -240,10 +272,10 @@ fn clsact(ifindex: u32) -> TcMessage {
     message
 }
 
-fn filter(ifindex: u32, direction: Direction) -> TcMessage {
+fn filter(ifindex: u32, direction: Direction, handle: u32) -> TcMessage {
     let mut message = message(ifindex);
     message.header.parent = parent(direction);
-    message.header.handle = TcHandle::from(HANDLE);
+    message.header.handle = TcHandle::from(handle);
     message.header.info = u32::from(PRIORITY) << 16 | u32::from(ETH_P_ALL.to_be());
     message
         .attributes

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::OwnedFd;
 
 use metadata_ebpf::{METADATA_ADDRESS, METADATA_ADDRESS_V6};
+use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -24,7 +25,9 @@ pub fn address(door: Door, port: u16) -> SocketAddr {
 /// Never on a wildcard: that would be reachable from external networks
 /// (LP 1187102). `SO_REUSEPORT` lets it listen beside Neutron's own haproxy on
 /// `[::]:9697`, which sets it too; the kernel prefers the exact address, so
-/// guests move over at once and back when this socket goes.
+/// guests move over at once and back when this socket goes. Where nobody listens yet it is
+/// set afterwards, for who comes later: a socket that begins to listen with it gets a group
+/// of 2 KiB (`reuseport_alloc` in the kernel's net/core/sock_reuseport.c).
 pub fn open(door: Door, port: u16, backlog: u32, namespace: u64) -> io::Result<OwnedFd> {
     let address = address(door, port);
     let socket = Socket::new(
@@ -33,13 +36,19 @@ pub fn open(door: Door, port: u16, backlog: u32, namespace: u64) -> io::Result<O
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     prepare(&socket, namespace)?;
-    socket.bind(&address.into())?;
+    if let Err(error) = socket.bind(&address.into()) {
+        if error.raw_os_error() != Some(libc::EADDRINUSE) {
+            return Err(error);
+        }
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+    }
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_reuse_port(true)?;
     Ok(socket.into())
 }
 

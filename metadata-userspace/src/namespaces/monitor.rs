@@ -91,7 +91,8 @@ impl Monitor {
 
     /// Watches a namespace under a name. What happens from now on is heard, once it has begun.
     pub fn watch(self: &Rc<Self>, netns: &Netns, name: String) -> Result<Watching, MonitorError> {
-        let number = self.requests.number_of(netns.as_fd())?;
+        let number = netns.with_descriptor(|fd| self.requests.number_of(fd));
+        let number = number.map_err(MonitorError::Socket)??;
         let watched = Rc::new(Watched {
             name: RefCell::new(name),
         });

@@ -18,7 +18,7 @@ use tokio::task::spawn_local;
 use super::keepers::Hold;
 use super::left::LeftSockets;
 use super::monitor::Monitor;
-use super::plan::{NameStep, name_step};
+use super::plan::{Door, NameStep, name_step};
 use super::role::{Role, Selection};
 use super::served::{LAST_WORDS, Opened, Reconciled, ServedNamespace, Settings};
 use super::watch::Change;
@@ -333,6 +333,9 @@ impl Registry {
         let mut retired = Vec::new();
         for door in done.closed {
             if let Some(OpenSocket { id, socket }) = entry.listeners.remove(&door) {
+                if door == Door::Ipv4 {
+                    entry.namespace.keep_by_itself();
+                }
                 entry.retiring.add(door, socket);
                 retired.push(id);
             }
@@ -348,6 +351,9 @@ impl Registry {
                 id: self.next_listener,
                 socket: Rc::new(socket),
             };
+            if door == Door::Ipv4 {
+                entry.namespace.keep_by(socket.socket.clone());
+            }
             if !was_left {
                 self.unkept.push(socket.socket.clone());
             }

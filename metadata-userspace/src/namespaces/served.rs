@@ -155,6 +155,18 @@ impl ServedNamespace {
         self.name = name;
     }
 
+    /// Is kept by one of its sockets from now on.
+    pub fn keep_by(&mut self, socket: Rc<OwnedFd>) {
+        self.netns.keep_by(socket);
+    }
+
+    /// The socket that it was kept by is about to close.
+    pub fn keep_by_itself(&mut self) {
+        if let Err(error) = self.netns.keep_by_itself() {
+            tracing::warn!(namespace = self.name, %error, "keeps a socket longer than it is used");
+        }
+    }
+
     /// Brings the namespace to what it should be. A failure is kept for [`Self::state`] and is logged once.
     pub fn reconcile(&mut self, settings: &mut Settings, retiring: &mut Retiring) -> Reconciled {
         let before = self.tenant_interfaces();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use metadata_ebpf::ABI_VERSION;
 use metadatad::datapath::{AttachedBy, Datapath, ensure_route, remove_from_namespace};
 use metadatad::netlink::NamespaceSocket;
 use xtask::lab::guest::Guest;
@@ -57,6 +58,49 @@ fn filters_are_put_on_replaced_found_and_taken_off() {
             .unwrap()
             .contains("clsact")
     );
+}
+
+#[test]
+fn a_filter_of_the_former_handle_is_replaced_or_taken_off() {
+    let place = Place::new();
+    let namespace = Namespace::create(&format!("attach-{}", unique::tag().unwrap())).unwrap();
+    namespace
+        .ip("link add qr-1 type veth peer name far")
+        .unwrap();
+    namespace.sh("tc qdisc add dev qr-1 clsact").unwrap();
+    let socket = socket_in(&namespace);
+    let index = index_of(&socket, "qr-1");
+    drop(place.load());
+    let pinned = place.0.bpffs.join(format!("v{ABI_VERSION}/progs"));
+    let put_former_on = || {
+        for (side, program) in [("ingress", "steer"), ("egress", "restore")] {
+            let program = pinned.join(format!("metadata_{program}"));
+            let filter = format!("pref 80 handle 0xa9fe bpf da pinned {}", program.display());
+            let done = namespace.sh(&format!("tc filter add dev qr-1 {side} {filter}"));
+            done.unwrap();
+        }
+    };
+    let shown = || namespace.sh("tc filter show dev qr-1 ingress").unwrap();
+
+    put_former_on();
+    let mut datapath = place.load();
+    let before = datapath.attached(&socket, index).unwrap();
+    assert!(!before.is_empty() && !before.is_complete() && before.foreign.is_empty());
+    datapath.attach(&socket, index).unwrap();
+    assert!(datapath.attached(&socket, index).unwrap().is_complete());
+    assert_eq!(shown().matches(" handle 0x").count(), 1, "{}", shown());
+
+    // As after an end between the two steps.
+    drop(datapath);
+    put_former_on();
+    let mut datapath = place.load();
+    assert!(!datapath.attached(&socket, index).unwrap().is_complete());
+    datapath.attach(&socket, index).unwrap();
+    assert!(datapath.attached(&socket, index).unwrap().is_complete());
+
+    put_former_on();
+    datapath.detach(&socket, index).unwrap();
+    assert_eq!(shown(), "");
 }
 
 #[test]

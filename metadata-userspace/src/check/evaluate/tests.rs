@@ -292,7 +292,7 @@ fn what_weakens_the_way_to_nova_is_a_warning() {
 fn too_few_open_files_are_a_warning() {
     assert_eq!(
         complaint(|_, facts| facts.open_files = 1024),
-        "Warning: only 1024 files may be open; 4108 are advisable here"
+        "Warning: only 1024 files may be open; 4102 are advisable here"
     );
 }
 

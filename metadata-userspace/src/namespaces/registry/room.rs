@@ -2,27 +2,25 @@
 
 use crate::open_files;
 
-/// How many files may be open, and by how many threads each namespace is served.
+/// How many files may be open.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     limit: u64,
-    threads: usize,
     /// It was said already that it does not suffice.
     is_too_small: bool,
 }
 
 impl Room {
-    pub fn new(limit: u64, threads: usize) -> Self {
+    pub fn new(limit: u64) -> Self {
         Self {
             limit,
-            threads,
             is_too_small: false,
         }
     }
 
     /// Says once, and again after it sufficed, that so many do not fit.
     pub(super) fn heed(&mut self, namespaces: usize) {
-        let wanted = open_files::needed(namespaces, self.threads);
+        let wanted = open_files::needed(namespaces);
         let was_too_small = std::mem::replace(&mut self.is_too_small, wanted > self.limit);
         if self.is_too_small && !was_too_small {
             tracing::error!(
@@ -42,7 +40,7 @@ mod tests {
 
     #[test]
     fn it_is_too_small_from_the_namespace_on_that_does_not_fit() {
-        let mut room = Room::new(open_files::needed(10, 2), 2);
+        let mut room = Room::new(open_files::needed(10));
         let too_small = [9, 10, 11, 12, 10].map(|namespaces| {
             room.heed(namespaces);
             room.is_too_small
