@@ -21,8 +21,13 @@ impl Budgets for GuestBudgets {
         };
         // SAFETY: the helper has no preconditions.
         let now = unsafe { bpf_ktime_get_ns() };
-        // The one address's first: who has spent that takes nothing from the others.
-        take(guest, &limits, now) && take(&guest.with_any_address(), &limits.of_a_mac(), now)
+        // Both are looked at before either pays: who is refused has spent nothing.
+        if is_either_spent(guest, &limits, now) {
+            return false;
+        }
+        pay(guest, &limits, now);
+        pay(&guest.with_any_address(), &limits.of_a_mac(), now);
+        true
     }
 
     #[inline(always)]
@@ -32,8 +37,7 @@ impl Budgets for GuestBudgets {
         };
         // SAFETY: the helper has no preconditions.
         let now = unsafe { bpf_ktime_get_ns() };
-        is_spent(guest, &limits, now)
-            || is_spent(&guest.with_any_address(), &limits.of_a_mac(), now)
+        is_either_spent(guest, &limits, now)
     }
 }
 
@@ -44,8 +48,14 @@ fn limits() -> Option<Limits> {
     if limits.are_off() { None } else { Some(limits) }
 }
 
+/// The one address's first: who has spent that is refused at its cost alone.
 #[inline(always)]
-fn take(guest: &Guest, limits: &Limits, now: u64) -> bool {
+fn is_either_spent(guest: &Guest, limits: &Limits, now: u64) -> bool {
+    is_spent(guest, limits, now) || is_spent(&guest.with_any_address(), &limits.of_a_mac(), now)
+}
+
+#[inline(always)]
+fn pay(guest: &Guest, limits: &Limits, now: u64) {
     let Some(budget) = maps::GUESTS.get_ptr_mut(guest) else {
         let first = Budget {
             whole_at: limits.charged(0, now),
@@ -54,17 +64,12 @@ fn take(guest: &Guest, limits: &Limits, now: u64) -> bool {
         };
         // A full map forgets another guest; if even that fails, this one is not held up.
         let _ = maps::GUESTS.insert(guest, &first, 0);
-        return true;
+        return;
     };
     // SAFETY: the entry lives on while the program runs, if perhaps as another guest's.
     let budget = unsafe { &mut *budget };
-    if limits.are_spent(budget.whole_at, now) {
-        budget.refused += 1;
-        return false;
-    }
     budget.whole_at = limits.charged(budget.whole_at, now);
     budget.admitted += 1;
-    true
 }
 
 /// Counts as refused who is.

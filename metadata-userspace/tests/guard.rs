@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use xtask::lab::daemon::Setup;
 use xtask::lab::guest::{Guest, METADATA};
 use xtask::lab::http;
@@ -113,7 +114,25 @@ fn addresses_of_one_mac_have_four_times_as_much_together() -> Result<()> {
     }
     // Meanwhile the rate of four lets some more in.
     assert!((4 * BURST..=7 * BURST).contains(&count), "{count}");
+    // Whom the MAC's budget refused, the address's has not paid for.
+    let (mac, addresses) = admitted(&site)?;
+    assert_eq!(mac, addresses);
     Ok(())
+}
+
+/// Connections that were let in: by the budgets of MACs, and by those of addresses.
+fn admitted(site: &Neighbours) -> Result<(u64, u64)> {
+    let guests: Vec<Value> = serde_json::from_str(&map(site, "guests")?)?;
+    let mut by = (0, 0);
+    for guest in guests {
+        let address = guest["key"]["address"].as_array().context("no address")?;
+        let count = guest["value"]["admitted"].as_u64().context("no count")?;
+        match address.iter().all(|byte| *byte == json!(0)) {
+            true => by.0 += count,
+            false => by.1 += count,
+        }
+    }
+    Ok(by)
 }
 
 #[test]
