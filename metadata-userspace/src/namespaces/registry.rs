@@ -1,6 +1,7 @@
 //! All namespaces of the host, each brought to what it should be in its turn.
 
 mod adoption;
+mod leftovers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -170,18 +171,6 @@ impl Registry {
         }
     }
 
-    /// Everything was seen once: what is pinned for other namespaces and by other versions
-    /// is stale.
-    fn prune(&self) {
-        let ids = self.entries.values().map(|entry| entry.namespace.id());
-        let live: Vec<u64> = ids.map(|id| id.inode).collect();
-        let datapath = &self.settings.datapath;
-        let pruned = datapath.prune_links(&live);
-        if let Err(error) = pruned.and_then(|()| datapath.remove_other_versions()) {
-            tracing::warn!(%error, "cannot remove stale pins");
-        }
-    }
-
     /// Every proxy socket that is open.
     pub fn sockets(&self) -> impl Iterator<Item = &Rc<OwnedFd>> {
         let entries = self.entries.values();
@@ -293,14 +282,14 @@ impl Registry {
 
     fn start(&mut self, name: &str, role: Role, netns: Netns) {
         match ServedNamespace::watch(name.to_owned(), role, netns, self.changes.clone()) {
-            Ok(namespace) => {
+            Ok(mut namespace) => {
                 self.entries.insert(
                     name.to_owned(),
                     Entry {
+                        keepers: self.settings.keepers_left_to(&mut namespace),
                         namespace,
                         listeners: BTreeMap::new(),
                         retiring: Retiring::default(),
-                        keepers: Keepers::default(),
                     },
                 );
             }
