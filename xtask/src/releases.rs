@@ -32,6 +32,12 @@ impl Release {
         }
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.feature().unwrap_or("this")
+    }
+
     /// What Cargo is told to make it.
     pub(crate) fn features(self) -> Vec<&'static str> {
         let feature = self.feature();
@@ -44,7 +50,7 @@ impl Release {
     }
 
     fn executable(self, profile: Profile) -> PathBuf {
-        let name = format!("metadatad-{}", self.feature().unwrap_or("this"));
+        let name = format!("metadatad-{}", self.name());
         let directory = repository::target().join("releases");
         directory.join(profile.directory()).join(name)
     }
@@ -100,9 +106,12 @@ pub fn build_others(profile: Profile) -> Result<()> {
 /// When it was never built.
 pub fn executable(release: Release, profile: Profile) -> Result<PathBuf> {
     let executable = release.executable(profile);
-    executable
-        .canonicalize()
-        .with_context(|| format!("there is no {}; `cargo xtask test` and `bench` build it", executable.display()))
+    executable.canonicalize().with_context(|| {
+        format!(
+            "there is no {}; `cargo xtask test` and `bench` build it",
+            executable.display()
+        )
+    })
 }
 
 /// Under another name first: it may be running.

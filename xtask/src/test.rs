@@ -21,7 +21,7 @@ pub struct Arguments {
 }
 
 /// The suite that runs other releases, too.
-const UPGRADES: &str = "upgrade";
+const UPGRADES: &str = "restart";
 
 impl Arguments {
     /// Whether a suite is among those that are to run.
