@@ -8,7 +8,12 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 
 const OVERRIDE: &str = "METADATAD_EBPF_OBJECT";
-const BUILT_BY_XTASK: &str = "../target/bpf/metadatad.bpf.o";
+const BUILT_BY_XTASK: &str = "../target/bpf";
+/// Objects of other releases than this one, by the feature that asks for them.
+const OTHER_RELEASES: [(&str, &str); 2] = [
+    ("CARGO_FEATURE_NEXT_CODE", "next-code.bpf.o"),
+    ("CARGO_FEATURE_NEXT_ABI", "next-abi.bpf.o"),
+];
 
 /// The waiter's sources and what `src/shim/waiting.rs` calls the result.
 const WAITER: [&str; 3] = [
@@ -32,7 +37,7 @@ fn embed() -> Result<()> {
     println!("cargo::rerun-if-env-changed={OVERRIDE}");
     let object = match env::var_os(OVERRIDE) {
         Some(path) => PathBuf::from(path),
-        None => Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(BUILT_BY_XTASK),
+        None => built_by_xtask()?,
     };
     println!("cargo::rerun-if-changed={}", object.display());
     fs::copy(&object, out("metadatad.bpf.o")?).with_context(|| {
@@ -42,6 +47,14 @@ fn embed() -> Result<()> {
         )
     })?;
     Ok(())
+}
+
+fn built_by_xtask() -> Result<PathBuf> {
+    let is_asked_for = |(feature, _): &(&str, &str)| env::var_os(feature).is_some();
+    let other = OTHER_RELEASES.into_iter().find(is_asked_for);
+    let name = other.map_or("metadatad.bpf.o", |(_, name)| name);
+    let directory = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(BUILT_BY_XTASK);
+    Ok(directory.join(name))
 }
 
 fn out(name: &str) -> Result<PathBuf> {

@@ -16,7 +16,7 @@ pub use verdict::Verdict;
 
 /// Part of the pin path: raised whenever a pinned map changes its meaning, so
 /// that two versions never share one.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = if cfg!(feature = "next-abi") { 3 } else { 2 };
 
 /// Where guests send their metadata requests.
 ///

@@ -39,5 +39,13 @@ pub(crate) fn count(verdict: Verdict, bytes: u32) {
     // another one on it; the map outlives the program.
     let counter = unsafe { &mut *counter };
     counter.packets += 1;
-    counter.bytes += u64::from(bytes);
+    counter.bytes = if cfg!(feature = "next-code") {
+        counter.bytes.saturating_add(bytes.into())
+    } else {
+        counter.bytes + u64::from(bytes)
+    };
+    #[cfg(feature = "next-abi")]
+    {
+        counter.longest = counter.longest.max(bytes.into());
+    }
 }

@@ -9,6 +9,7 @@ mod filters;
 mod foreign;
 mod object;
 mod pins;
+mod released;
 mod route;
 mod tcx;
 mod verdict_log;
@@ -29,6 +30,7 @@ pub use error::DatapathError;
 use filters::Hook;
 pub use foreign::{ForeignHook, ForeignProgram, Order};
 use pins::Pins;
+pub use released::Released;
 pub use route::{Reachability, ensure_route, reachability, remove_route};
 pub use verdict_log::VerdictLog;
 pub use verdicts::VerdictCount;
@@ -69,6 +71,7 @@ pub struct Datapath {
     pins: Pins,
     ids: ProgramIds,
     log: Option<VerdictLog>,
+    released: Released,
 }
 
 /// What one interface carries of ours.
@@ -138,6 +141,7 @@ impl Datapath {
             pins,
             ids,
             log,
+            released: Released::load(&config.bpffs),
         })
     }
 
@@ -266,6 +270,11 @@ impl Datapath {
     /// load's programs are everywhere in the place of that one's.
     pub fn remove_other_versions(&self) -> Result<(), DatapathError> {
         Ok(self.pins.remove_other_versions()?)
+    }
+
+    /// Which namespaces' agents ended their shims.
+    pub fn released(&mut self) -> &mut Released {
+        &mut self.released
     }
 
     /// What became of the frames since the maps were made, summed over the

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// `NS_GET_NSTYPE` of linux/nsfs.h: which kind of namespace a file is.
 const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+/// `SO_NETNS_COOKIE` of asm-generic/socket.h (Linux 5.14).
+const SO_NETNS_COOKIE: libc::c_int = 71;
 /// `SIOCGSKNS` of linux/sockios.h (Linux 4.9): opens the namespace that a socket is in.
 const SIOCGSKNS: libc::c_ulong = 0x894c;
 
@@ -77,6 +80,10 @@ pub enum NetnsError {
     Open { path: PathBuf, source: io::Error },
     #[error("cannot enter the namespace with inode {inode}: {source}; this takes CAP_SYS_ADMIN")]
     Enter { inode: u64, source: io::Error },
+    #[error(
+        "cannot tell the namespace with inode {inode} from later ones: {source}; this takes Linux 5.14"
+    )]
+    Cookie { inode: u64, source: io::Error },
 }
 
 impl Netns {
@@ -136,6 +143,29 @@ impl Netns {
 
     pub fn id(&self) -> NetnsId {
         self.id
+    }
+
+    /// A number that no other namespace has had or gets until the kernel is started anew,
+    /// unlike the inode's. Takes Linux 5.14.
+    pub fn cookie(&self) -> Result<u64, NetnsError> {
+        let refused = |source| NetnsError::Cookie {
+            inode: self.id.inode,
+            source,
+        };
+        let socket = self.run(UnixDatagram::unbound)?.map_err(refused)?;
+        let (mut cookie, mut length) = (0_u64, size_of::<u64>() as libc::socklen_t);
+        // SAFETY: the kernel writes at most `length` bytes, which `cookie` has.
+        let asked = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                SO_NETNS_COOKIE,
+                (&raw mut cookie).cast(),
+                &raw mut length,
+            )
+        };
+        Errno::result(asked).map_err(|errno| refused(errno.into()))?;
+        Ok(cookie)
     }
 
     /// Runs `inside` on this thread in the namespace, then comes back. Sockets
@@ -219,6 +249,20 @@ mod tests {
         assert_eq!(descriptor(&netns), netns.id());
         netns.keep_by_itself().unwrap();
         assert_eq!(descriptor(&netns), netns.id());
+    }
+
+    #[test]
+    fn a_cookie_is_the_namespaces_own() {
+        let cookie = |path: &str| Netns::open(Path::new(path)).unwrap().cookie().unwrap();
+        assert_eq!(
+            cookie("/proc/self/ns/net"),
+            cookie("/proc/thread-self/ns/net")
+        );
+        let elsewhere = std::thread::spawn(move || {
+            nix::sched::unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            cookie("/proc/thread-self/ns/net")
+        });
+        assert_ne!(cookie("/proc/self/ns/net"), elsewhere.join().unwrap());
     }
 
     #[test]

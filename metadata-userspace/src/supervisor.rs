@@ -13,6 +13,7 @@ pub mod listeners;
 pub mod look_ups;
 pub mod orders;
 pub mod orphans;
+pub mod predecessor;
 pub mod service_manager;
 pub mod sockets;
 pub mod spawn;

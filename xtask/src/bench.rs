@@ -9,6 +9,7 @@ mod nginx;
 mod openstack;
 mod path;
 mod report;
+mod restarts;
 mod rounds;
 mod scale;
 mod statistics;
@@ -27,6 +28,7 @@ use serde_json::{Map, Value, json};
 use self::machine::Machine;
 use self::rounds::Plan;
 use crate::progress::Progress;
+use crate::releases::{self, Profile};
 use crate::{build, packages, privilege, repository, stop};
 
 /// Options of `cargo xtask bench`.
@@ -44,10 +46,19 @@ pub struct Arguments {
     /// Numbers of routers of the scale part, growing
     #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1_000, 10_000])]
     sizes: Vec<usize>,
+    /// Restarts, reloads and kills of each kind
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    times: u32,
+    /// Upgrades under load
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    upgrades: u32,
+    /// Only these of the part `restarts`
+    #[arg(long, value_delimiter = ',')]
+    acts: Vec<restarts::Act>,
     /// Only this part
     #[arg(long, value_enum)]
     only: Option<Selection>,
-    /// One round of one second, 20 routers: shows that it works, not how fast
+    /// One round of one second, 20 routers, 3 restarts: shows that it works, not how fast
     #[arg(long)]
     quick: bool,
     /// Print the JSON instead of the tables
@@ -71,6 +82,9 @@ enum Selection {
     /// Nothing, Neutron's rules and metadatad in the way of packets that are only
     /// forwarded
     Neighbours,
+    /// What guests notice of restarts, upgrades and kills; only when asked for, because it
+    /// takes minutes
+    Restarts,
     /// What a guest that floods does to others; only when asked for, because it takes
     /// minutes
     Fairness,
@@ -114,6 +128,9 @@ fn build(arguments: &Arguments, progress: &mut Progress) -> Result<PathBuf> {
     progress.step("looking for the Debian packages that are needed");
     packages::install(packages::BENCHMARK)?;
     progress.step("building metadatad");
+    if arguments.only == Some(Selection::Restarts) && !arguments.no_build {
+        releases::build_others(Profile::Release)?;
+    }
     build::release_unless(arguments.no_build)
 }
 
@@ -125,6 +142,8 @@ impl Arguments {
             ("rounds", u64::from(self.rounds)),
             ("seconds", self.seconds),
             ("routers", u64::from(self.routers)),
+            ("times", u64::from(self.times)),
+            ("upgrades", u64::from(self.upgrades)),
         ] {
             arguments.push(format!("--{name}={value}"));
         }
@@ -134,6 +153,11 @@ impl Arguments {
         {
             arguments.push(format!("--only={}", value.get_name()));
         }
+        let acts = self
+            .acts
+            .iter()
+            .filter_map(clap::ValueEnum::to_possible_value);
+        arguments.extend(acts.map(|act| format!("--acts={}", act.get_name())));
         let sizes: Vec<String> = self.sizes.iter().map(usize::to_string).collect();
         arguments.push(format!("--sizes={}", sizes.join(",")));
         let flags = [(self.quick, "--quick"), (self.json, "--json")];
@@ -166,6 +190,19 @@ impl Arguments {
         })
     }
 
+    fn counts(&self) -> restarts::Counts {
+        match self.quick {
+            true => restarts::Counts {
+                times: 3,
+                upgrades: 3,
+            },
+            false => restarts::Counts {
+                times: self.times,
+                upgrades: self.upgrades,
+            },
+        }
+    }
+
     fn sizes(&self) -> Vec<usize> {
         match self.quick {
             true => vec![2, 20],
@@ -179,6 +216,8 @@ struct Session {
     plan: Plan,
     routers: usize,
     sizes: Vec<usize>,
+    counts: restarts::Counts,
+    acts: Vec<restarts::Act>,
     prints_json: bool,
     machine: Machine,
     results: Map<String, Value>,
@@ -192,6 +231,8 @@ impl Session {
             plan: arguments.plan()?,
             routers: arguments.router_count()?,
             sizes: arguments.sizes(),
+            counts: arguments.counts(),
+            acts: arguments.acts.clone(),
             prints_json: arguments.json,
             machine,
             results: Map::new(),
@@ -227,6 +268,11 @@ impl Session {
             Selection::Scale => {
                 progress.step("growing");
                 self.keep("scale", &scale::run(binary, &self.sizes)?)
+            }
+            Selection::Restarts => {
+                progress.step("restarting under load");
+                let restarts = restarts::run(binary, self.counts, &self.acts)?;
+                self.keep("restarts", &restarts)
             }
             Selection::Memory => {
                 progress.step("comparing what many routers cost");

@@ -13,6 +13,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::releases::Release;
 use crate::{process, repository};
 use compiler::Compiler;
 
@@ -39,20 +40,20 @@ const HOST_SETTINGS: [&str; 11] = [
     "RUSTUP_TOOLCHAIN",
 ];
 
-/// Compiles the programs to `target/bpf/metadatad.bpf.o`, where the build
-/// script of the daemon takes them from, and returns that path. Cargo decides
-/// whether there is anything to compile.
+/// Compiles the programs of a release into `target/bpf`, where the build script of
+/// the daemon takes them from, and returns the object's path. Cargo decides whether
+/// there is anything to compile.
 ///
 /// # Errors
 /// When there is no BPF toolchain and none can be installed, or the programs
 /// do not compile.
-pub fn build_object() -> Result<PathBuf> {
+pub fn build_object(release: Release) -> Result<PathBuf> {
     let (compiler, linker) = find_or_install()?;
     eprintln!("      compiling the eBPF programs with {compiler}");
     let output = repository::root().join("target/bpf-build");
-    process::run(&mut compile(&compiler, &linker, &output))
+    process::run(&mut compile(&compiler, &linker, &output, release))
         .context("cannot compile the eBPF programs")?;
-    let object = repository::root().join("target/bpf/metadatad.bpf.o");
+    let object = repository::root().join("target/bpf").join(release.object());
     install_object(&output.join(TARGET).join("bpf/metadata-ebpf"), &object)?;
     Ok(object)
 }
@@ -82,11 +83,12 @@ fn find_or_install() -> Result<(Compiler, PathBuf)> {
     bail!("no BPF compiler with a linker for its LLVM; install one of these by hand:{failures}")
 }
 
-fn compile(compiler: &Compiler, linker: &Path, output: &Path) -> Command {
+fn compile(compiler: &Compiler, linker: &Path, output: &Path, release: Release) -> Command {
     let mut cargo = compiler.cargo();
     cargo
         .args(["build", "--quiet", "--package", "metadata-ebpf"])
         .args(["--bin", "metadata-ebpf", "--features", "programs"])
+        .args(release.features())
         .args(["--profile", "bpf", "--target", TARGET, "--target-dir"])
         .arg(output)
         .current_dir(repository::root())

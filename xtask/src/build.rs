@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use crate::releases::Release;
 use crate::{bpf_toolchain, process, repository};
 
 /// Builds `target/release/metadatad` and says where it is.
@@ -22,7 +23,7 @@ pub fn run() -> Result<()> {
 /// When there is no BPF toolchain and none can be installed, or something does
 /// not compile.
 pub fn release() -> Result<PathBuf> {
-    bpf_toolchain::build_object()?;
+    bpf_toolchain::build_object(Release::This)?;
     process::run(repository::cargo().args([
         "build",
         "--release",

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::progress::Progress;
+use crate::releases::Release;
 use crate::{bpf_toolchain, packages, repository};
 use statistics::{Outcome, Statistics};
 
@@ -42,7 +43,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     packages::install(packages::FUZZING)?;
     let cargo_fuzz = tool::find_or_install()?;
     progress.step("building the targets; from nothing it takes some minutes");
-    bpf_toolchain::build_object()?;
+    bpf_toolchain::build_object(Release::This)?;
     let programs = tool::build(&cargo_fuzz)?;
     let mut outcomes = Vec::new();
     for target in targets {

@@ -15,6 +15,7 @@ pub mod packages;
 pub mod privilege;
 pub mod process;
 pub mod progress;
+pub mod releases;
 pub mod repository;
 mod stop;
 pub mod test;

@@ -50,6 +50,7 @@ pub const TESTS: &[Package] = &[
     ),
     package("ethtool", "switches segmentation offload off"),
     package("iputils-ping", "shows that other traffic passes"),
+    package("systemd", "rates the unit"),
     package("rabbitmq-server", "is the message bus of OpenStack"),
     package("python3", "runs cloud-init"),
     package("python3-configobj", "cloud-init imports it"),

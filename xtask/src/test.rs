@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::progress::Progress;
+use crate::releases::{self, Profile, Release};
 use crate::{bpf_toolchain, packages, privilege, process, repository};
 
 /// Options of `cargo xtask test`.
@@ -19,18 +20,33 @@ pub struct Arguments {
     cargo_test: Vec<String>,
 }
 
+/// The suite that runs other releases, too.
+const UPGRADES: &str = "restart";
+
+impl Arguments {
+    /// Whether a suite is among those that are to run.
+    fn selects(&self, suite: &str) -> bool {
+        let has = |wanted| self.cargo_test.iter().any(|argument| argument == wanted);
+        has(suite) || !(has("--test") || has("--lib"))
+    }
+}
+
 /// Installs what the suites need, builds, and runs them as root.
 ///
 /// # Errors
 /// When something cannot be installed or built, or a test fails.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let mut progress = Progress::new(4);
+    let mut progress = Progress::new(5);
     progress.step("looking for the Debian packages that the suites use");
     packages::install(packages::DEMONSTRATION)?;
     packages::install(packages::TESTS)?;
     packages::unpack(packages::CLOUD_INIT)?;
     progress.step("building the eBPF object");
-    bpf_toolchain::build_object()?;
+    bpf_toolchain::build_object(Release::This)?;
+    progress.step("building the releases that upgrades are tested with");
+    if arguments.selects(UPGRADES) {
+        releases::build_others(Profile::Debug)?;
+    }
     progress.step("building the tests");
     let mut selections = vec![arguments.cargo_test.clone()];
     if arguments.cargo_test.is_empty() {

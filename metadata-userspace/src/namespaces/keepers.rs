@@ -23,6 +23,14 @@ pub struct Keepers {
 }
 
 impl Keepers {
+    /// Those of a namespace whose last one ended under an earlier daemon.
+    pub fn ended() -> Self {
+        Self {
+            alive: Vec::new(),
+            had_one: true,
+        }
+    }
+
     pub fn add(&mut self, shim: ShimProcess) {
         self.had_one = true;
         self.alive.push(shim);

@@ -2,9 +2,10 @@
 
 mod adoption;
 mod entries;
+mod leftovers;
 mod room;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -163,18 +164,6 @@ impl Registry {
         self.stirred.extend(self.entries.names().cloned());
     }
 
-    /// Everything was seen once: what is pinned for other namespaces and by other versions
-    /// is stale.
-    fn prune(&self) {
-        let ids = self.entries.iter().map(|entry| entry.namespace.id());
-        let live: HashSet<u64> = ids.map(|id| id.inode).collect();
-        let datapath = &self.settings.datapath;
-        let pruned = datapath.prune_links(&live);
-        if let Err(error) = pruned.and_then(|()| datapath.remove_other_versions()) {
-            tracing::warn!(%error, "cannot remove stale pins");
-        }
-    }
-
     /// Every proxy socket that is open.
     pub fn sockets(&self) -> impl Iterator<Item = &Rc<OwnedFd>> {
         let entries = self.entries.iter();
@@ -295,7 +284,10 @@ impl Registry {
 
     fn start(&mut self, name: &str, role: Role, netns: Netns) {
         match ServedNamespace::watch(name.to_owned(), role, netns, &self.monitor) {
-            Ok(namespace) => self.insert(name.to_owned(), Entry::new(namespace)),
+            Ok(mut namespace) => {
+                let keepers = self.settings.keepers_left_to(&mut namespace);
+                self.insert(name.to_owned(), Entry::new(namespace, keepers));
+            }
             Err(error) => self.report_unopened(name, &error),
         }
     }

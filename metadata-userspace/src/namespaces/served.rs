@@ -130,6 +130,11 @@ impl ServedNamespace {
         self.netns.id()
     }
 
+    /// Tells it from all that come after it.
+    pub fn cookie(&self) -> Result<u64, NetnsError> {
+        self.netns.cookie()
+    }
+
     pub fn role(&self) -> &Role {
         &self.role
     }

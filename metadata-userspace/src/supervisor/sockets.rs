@@ -7,9 +7,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, chown};
+use nix::unistd::{Gid, Pid, Uid, chown};
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::predecessor::{has_ended, wait_while};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -24,7 +28,7 @@ pub enum SocketError {
     Taken(PathBuf),
 }
 
-/// Who may connect to a unix socket.
+/// Who may connect to a unix socket, or use another file.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
     pub uid: Uid,
@@ -33,7 +37,8 @@ pub struct Access {
 }
 
 /// Listens on a unix socket; its directory is made where it is missing. A file
-/// that an earlier life left there is replaced, a socket in use is not.
+/// that an earlier life left there is replaced, as soon as its worker is gone; a socket
+/// in use by another program is not.
 pub fn unix(path: &Path, access: Access, backlog: u32) -> Result<OwnedFd, SocketError> {
     unix_of_type(Type::STREAM, path, access, backlog)
 }
@@ -49,7 +54,8 @@ fn unix_of_type(
     access: Access,
     backlog: u32,
 ) -> Result<OwnedFd, SocketError> {
-    if answers(kind, path).is_ok() {
+    wait_while(&path.display(), || answerer(kind, path) == Answerer::Orphan);
+    if answerer(kind, path) != Answerer::Nobody {
         return Err(SocketError::Taken(path.to_owned()));
     }
     open_unix(kind, path, access, backlog).map_err(|source| SocketError::Unix {
@@ -58,8 +64,29 @@ fn unix_of_type(
     })
 }
 
-fn answers(kind: Type, path: &Path) -> io::Result<()> {
-    Socket::new(Domain::UNIX, kind.cloexec(), None)?.connect(&SockAddr::unix(path)?)
+/// Who answers at a unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answerer {
+    Nobody,
+    Program,
+    /// A process that outlives the program which opened the socket.
+    Orphan,
+}
+
+fn answerer(kind: Type, path: &Path) -> Answerer {
+    match opener(kind, path) {
+        Ok(pid) if has_ended(pid) => Answerer::Orphan,
+        Ok(_) => Answerer::Program,
+        Err(_) => Answerer::Nobody,
+    }
+}
+
+/// The process that has listened first at a socket which somebody still holds: the kernel
+/// notes it in listen(2) (unix(7), `SO_PEERCRED`).
+fn opener(kind: Type, path: &Path) -> io::Result<Pid> {
+    let socket = Socket::new(Domain::UNIX, kind.cloexec(), None)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(Pid::from_raw(getsockopt(&socket, PeerCredentials)?.pid()))
 }
 
 fn open_unix(kind: Type, path: &Path, access: Access, backlog: u32) -> io::Result<OwnedFd> {
@@ -79,10 +106,12 @@ fn open_unix(kind: Type, path: &Path, access: Access, backlog: u32) -> io::Resul
     Ok(socket.into())
 }
 
-/// Lets those connect who may.
+/// Gives a file or directory to who may use it.
 pub fn give_to(path: &Path, access: Access) -> io::Result<()> {
-    chown(path, Some(access.uid), Some(access.gid))?;
-    std::fs::set_permissions(path, Permissions::from_mode(access.mode))
+    // The mode is the owner's to set, without further capability.
+    chown(path, Some(Uid::effective()), Some(Gid::effective()))?;
+    std::fs::set_permissions(path, Permissions::from_mode(access.mode))?;
+    Ok(chown(path, Some(access.uid), Some(access.gid))?)
 }
 
 /// Removes a socket nobody listens on; any other file stays, and fails the bind.
@@ -96,7 +125,15 @@ pub fn remove_stale(path: &Path) -> io::Result<()> {
 
 /// Listens on a TCP address of this host.
 pub fn tcp(address: SocketAddr, backlog: u32) -> Result<OwnedFd, SocketError> {
-    open_tcp(address, backlog).map_err(|source| SocketError::Tcp { address, source })
+    let mut opened = open_tcp(address, backlog);
+    wait_while(&address, || {
+        let is_held = matches!(&opened, Err(error) if error.kind() == io::ErrorKind::AddrInUse);
+        if is_held {
+            opened = open_tcp(address, backlog);
+        }
+        is_held
+    });
+    opened.map_err(|source| SocketError::Tcp { address, source })
 }
 
 fn open_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {

@@ -23,8 +23,9 @@ use crate::status::HostState;
 
 /// How long a worker may take to finish what is under way.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-/// A worker that lived this long did not die of what killed the one before.
-const HEALTHY_AFTER: Duration = Duration::from_secs(10);
+/// A worker that lived this long did not die of its start, which haste would not help;
+/// guests wait in every pause.
+const HEALTHY_AFTER: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the rest of the supervisor wants of the worker.

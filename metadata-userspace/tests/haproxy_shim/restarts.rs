@@ -84,6 +84,39 @@ fn a_shim_that_ended_while_no_daemon_ran_is_not_missed() -> Result<()> {
 }
 
 #[test]
+fn a_namespace_whose_last_shim_ended_stays_released() -> Result<()> {
+    let mut scene = Scene::watching(str::to_owned)?;
+    wait_until_served(&scene)?;
+    scene.shim()?.end(Signal::SIGTERM)?;
+    scene.wait_until_not_served()?;
+    for is_killed in [false, true] {
+        if is_killed {
+            scene.daemon.kill()?;
+        } else {
+            scene.daemon.stop()?;
+        }
+        scene.daemon.start_again()?;
+        assert_eq!(scene.state()?.unwrap_or_default()["state"], "released");
+        scene.assert_not_served();
+    }
+    // The next shim says otherwise, also to daemons to come.
+    let shim = scene.shim()?;
+    scene.assert_served()?;
+    scene.daemon.stop()?;
+    scene.daemon.start_again()?;
+    wait_until_served(&scene)?;
+    shim.end(Signal::SIGTERM)?;
+    scene.wait_until_not_served()?;
+    // So does the operator.
+    for mark in fs::read_dir(scene.daemon.bpffs().join("released"))? {
+        fs::remove_dir(mark?.path())?;
+    }
+    scene.daemon.stop()?;
+    scene.daemon.start_again()?;
+    wait_until_served(&scene)
+}
+
+#[test]
 fn the_command_line_is_never_gone() -> Result<()> {
     // An agent that looks just then would start a second proxy.
     let mut scene = Scene::create()?;

@@ -4,13 +4,16 @@
 
 #[path = "../nova_faults/fake.rs"]
 mod fake;
+mod found;
 mod holder;
 mod load;
+mod predecessor;
 mod reload;
 mod service;
 mod upgrade;
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,9 +44,13 @@ impl Served {
     }
 
     fn with(change: impl FnOnce(Setup) -> Setup) -> Result<Self> {
+        Self::of(Path::new(METADATAD), change)
+    }
+
+    fn of(program: &Path, change: impl FnOnce(Setup) -> Setup) -> Result<Self> {
         let manager = Arc::new(ServiceManager::start()?);
         let service = |setup: Setup| change(setup.service_of(&manager));
-        let site = Site::with(METADATAD, |_| {}, service)?;
+        let site = Site::with(program, |_| {}, service)?;
         let holder = Holder::of(site.daemon.pid())?;
         let served = Self {
             site,
@@ -63,8 +70,12 @@ impl Served {
 
     /// `systemctl restart`.
     fn restart(&mut self) -> Result<()> {
-        self.manager.clear_said();
         self.site.daemon.stop()?;
+        self.start_again()
+    }
+
+    fn start_again(&mut self) -> Result<()> {
+        self.manager.clear_said();
         self.site.daemon.start_again()?;
         self.wait_said("READY=1")
     }

@@ -20,7 +20,7 @@ use crate::{DOCUMENT, LIMIT, METADATAD, Served, configure, guest_of, has_ended, 
 const RELOADS: usize = 10;
 
 /// `systemctl reload`; returns once another worker serves, and the pid of the one before.
-fn reload(site: &mut Site) -> Result<u32> {
+pub(crate) fn reload(site: &mut Site) -> Result<u32> {
     let before = site.daemon.worker_pid()?;
     site.daemon.signal(Signal::SIGHUP)?;
     site.daemon.wait("another worker serves", |daemon| {

@@ -47,13 +47,11 @@ fn no_request_fails_when_the_daemon_is_killed() -> Result<()> {
     let tally = during(&guest, || {
         for _ in 0..KILLS {
             let worker = served.site.daemon.worker_pid()?;
-            served.manager.clear_said();
             served.site.daemon.kill()?;
             // Its worker serves meanwhile.
             sleep(Duration::from_millis(300));
             ensure!(!has_ended(worker), "the worker did not wait for another");
-            served.site.daemon.start_again()?;
-            served.wait_said("READY=1")?;
+            served.start_again()?;
             wait_ended(worker)?;
         }
         Ok(())
@@ -92,7 +90,10 @@ fn the_manager_hears_how_it_goes() -> Result<()> {
     );
     let kept = ["admin", "agent", "api", "holder", "shim", "succession"];
     assert_eq!(served.manager.kept(), kept);
-    served.restart()?;
+    served.manager.clear_said();
+    served.site.daemon.stop()?;
+    served.site.daemon.start_again()?;
+    served.wait_said("READY=1")?;
     let said = served.manager.said().join("\n");
     let (stopping, ready) = (said.find("STOPPING=1"), said.find("READY=1"));
     assert!(stopping.is_some() && stopping < ready, "{said}");

@@ -1,45 +1,170 @@
-//! Another version of the programs in the kernel, in the place of those that serve.
+//! Another release in the place of the one that serves: with other programs in the kernel,
+//! or with another ABI, up and down.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use metadata_ebpf::ABI_VERSION;
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
 use xtask::lab::wait;
+use xtask::process;
+use xtask::releases::{Profile, Release, executable};
 
 use crate::load::during;
+use crate::reload::reload;
 use crate::service::report;
-use crate::{DOCUMENT, LIMIT, Served, guest_of};
+use crate::{DOCUMENT, LIMIT, METADATAD, Served, guest_of};
+
+/// A service whose program is exchanged.
+struct Installed {
+    served: Served,
+    program: PathBuf,
+    _directory: TempDir,
+}
+
+impl Installed {
+    fn create() -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let program = directory.path().join("metadatad");
+        fs::copy(METADATAD, &program)?;
+        Ok(Self {
+            served: Served::of(&program, |setup| setup)?,
+            program,
+            _directory: directory,
+        })
+    }
+
+    /// As a package manager does.
+    fn install(&self, release: Release) -> Result<()> {
+        let new = self.program.with_extension("new");
+        match release {
+            Release::This => fs::copy(METADATAD, &new)?,
+            other => fs::copy(executable(other, Profile::Debug)?, &new)?,
+        };
+        Ok(fs::rename(new, &self.program)?)
+    }
+
+    /// What the kernel calls the program that steers the guest's frames: a hash of its
+    /// instructions.
+    fn tag(&self) -> Result<String> {
+        let site = &self.served.site;
+        let interface = &site.guest.router_interface;
+        let inside = site.router.namespace();
+        let filters = inside.sh(&format!("tc filter show dev {interface} ingress"))?;
+        let mut words = filters.split_whitespace().skip_while(|word| *word != "tag");
+        let tag = words.nth(1).with_context(|| format!("no tag: {filters}"))?;
+        Ok(tag.to_owned())
+    }
+
+    /// Waits until the pins are those of a release, and of no other.
+    fn wait_pinned(&self, release: Release) -> Result<()> {
+        let version = match release {
+            Release::NextAbi => ABI_VERSION + 1,
+            Release::This | Release::NextCode => ABI_VERSION,
+        };
+        let wanted = vec![format!("v{version}")];
+        wait::until("one version alone is pinned", LIMIT, || {
+            Ok(versions(self.served.site.daemon.bpffs())? == wanted)
+        })
+    }
+
+    fn counters(&self, version: &str) -> Result<String> {
+        let map = self.served.site.daemon.bpffs().join(version);
+        let mut bpftool = std::process::Command::new("bpftool");
+        bpftool.args(["map", "dump", "pinned"]);
+        process::read(bpftool.arg(map.join("maps/verdicts")))
+    }
+}
+
+fn versions(bpffs: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(bpffs)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    names.retain(|name| name.starts_with('v'));
+    Ok(names)
+}
 
 #[test]
-fn no_request_fails_when_the_version_of_the_programs_changes() -> Result<()> {
-    // Up and down, several times.
-    const OTHERS: [u32; 4] = [
-        ABI_VERSION - 1,
-        ABI_VERSION + 1,
-        ABI_VERSION - 1,
-        ABI_VERSION + 1,
-    ];
-    let mut served = Served::create()?;
-    let guest = guest_of(&served.site);
-    let pins = |served: &Served, version: u32| {
-        let bpffs = served.site.daemon.bpffs();
-        bpffs.join(format!("v{version}"))
-    };
+fn no_request_fails_when_another_release_takes_over() -> Result<()> {
+    use Release::{NextAbi, NextCode, This};
+    let mut installed = Installed::create()?;
+    let guest = guest_of(&installed.served.site);
+    let mut tags = BTreeMap::from([(This.name(), installed.tag()?)]);
     let tally = during(&guest, || {
-        for other in OTHERS {
-            let programs = served.site.daemon.status()?["programs"].clone();
-            fs::rename(pins(&served, ABI_VERSION), pins(&served, other))?;
-            served.restart()?;
-            assert_ne!(served.site.daemon.status()?["programs"], programs);
-            wait::until("the other version's pins are gone", LIMIT, || {
-                Ok(!pins(&served, other).exists())
-            })?;
-            assert!(pins(&served, ABI_VERSION).join("maps/verdicts").exists());
+        for (number, release) in (0..).zip([NextCode, NextAbi, This, NextAbi, NextCode, This]) {
+            installed.install(release)?;
+            if number % 2 == 0 {
+                reload(&mut installed.served.site)?;
+            } else {
+                installed.served.restart()?;
+            }
+            installed.wait_pinned(release)?;
+            let tag = installed.tag()?;
+            let before = tags.entry(release.name()).or_insert_with(|| tag.clone());
+            assert_eq!(*before, tag, "{release:?}");
+            if release == NextAbi {
+                let counters = installed.counters(&format!("v{}", ABI_VERSION + 1))?;
+                assert!(counters.contains("longest"), "{counters}");
+            }
         }
         Ok(())
     })?;
-    report("changes of version", &tally);
+    report("upgrades and downgrades", &tally);
     assert_eq!(tally.failed, [""; 0]);
-    assert_eq!(served.site.guest.get(DOCUMENT)?.status, 200);
+    // They are really other programs.
+    let different: std::collections::BTreeSet<_> = tags.values().collect();
+    assert_eq!(different.len(), 3, "{tags:?}");
+    Ok(())
+}
+
+#[test]
+fn an_upgrade_that_is_killed_at_any_moment_leaves_guests_served() -> Result<()> {
+    /// From before the programs are loaded until all is served.
+    const MOMENTS: u64 = 24;
+    const APART: Duration = Duration::from_millis(15);
+    let releases = [Release::NextAbi, Release::This, Release::NextCode];
+    let mut installed = Installed::create()?;
+    let guest = guest_of(&installed.served.site);
+    let mut finished = 0;
+    let tally = during(&guest, || {
+        for (moment, release) in (1..=MOMENTS).zip(releases.into_iter().cycle()) {
+            let served = &installed.served;
+            installed.install(release)?;
+            served.manager.clear_said();
+            let daemon = &mut installed.served.site.daemon;
+            if moment % 2 == 0 {
+                daemon.stop()?;
+                daemon.launch_again()?;
+            } else {
+                daemon.signal(Signal::SIGHUP)?;
+            }
+            sleep(APART * u32::try_from(moment)?);
+            daemon.kill()?;
+            let said = installed.served.manager.said();
+            finished += usize::from(said.iter().any(|text| text.starts_with("READY=1")));
+            // The same release again, or the one before it.
+            if moment % 3 == 0 {
+                installed.install(Release::This)?;
+            }
+            installed.served.start_again()?;
+        }
+        Ok(())
+    })?;
+    report(
+        &format!("killed upgrades, {finished} of {MOMENTS} when they were over"),
+        &tally,
+    );
+    assert_eq!(tally.failed, [""; 0]);
+    assert!(finished < MOMENTS.try_into()?, "none was interrupted");
+    installed.install(Release::This)?;
+    installed.served.restart()?;
+    installed.wait_pinned(Release::This)?;
+    assert_eq!(installed.served.site.guest.get(DOCUMENT)?.status, 200);
     Ok(())
 }

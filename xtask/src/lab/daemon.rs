@@ -285,9 +285,18 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::start`].
     pub fn start_again(&mut self) -> Result<()> {
+        self.launch_again()?;
+        self.wait_ready()
+    }
+
+    /// The same, and leaves it to itself.
+    ///
+    /// # Errors
+    /// When it cannot be executed.
+    pub fn launch_again(&mut self) -> Result<()> {
         let config = self.config_file();
         self.child = spawn(&self.setup, &config, self.directory.path())?;
-        self.wait_ready()
+        Ok(())
     }
 
     /// Sends a signal to the daemon's first process.

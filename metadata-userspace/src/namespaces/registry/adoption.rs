@@ -84,6 +84,7 @@ impl Registry {
             let listeners = entry.listeners.values().cloned().collect();
             self.assign(listeners, &after);
         }
+        self.note_released(name);
         self.reconcile(name);
     }
 

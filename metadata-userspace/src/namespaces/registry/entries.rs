@@ -28,12 +28,12 @@ pub(super) struct OpenSocket {
 }
 
 impl Entry {
-    pub(super) fn new(namespace: ServedNamespace) -> Self {
+    pub(super) fn new(namespace: ServedNamespace, keepers: Keepers) -> Self {
         Self {
             namespace,
             listeners: BTreeMap::new(),
             retiring: Retiring::default(),
-            keepers: Keepers::default(),
+            keepers,
         }
     }
 

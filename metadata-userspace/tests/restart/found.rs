@@ -1,0 +1,97 @@
+//! What a daemon finds that another one left, and the host changed meanwhile.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use xtask::lab::namespace;
+use xtask::lab::site::Site;
+use xtask::lab::wait;
+
+use crate::{DOCUMENT, LIMIT, METADATAD};
+
+/// All of ours that is in a router's namespace.
+fn traces(site: &Site) -> Result<String> {
+    let (inside, interface) = (site.router.namespace(), &site.guest.router_interface);
+    Ok([
+        inside.sh(&format!("tc filter show dev {interface} ingress"))?,
+        inside.sh(&format!("tc filter show dev {interface} egress"))?,
+        inside.ip("route show table local 169.254.169.254")?,
+        inside.ip("-6 address show to fe80::a9fe:a9fe")?,
+    ]
+    .concat())
+}
+
+#[test]
+fn what_is_not_wanted_any_more_is_swept() -> Result<()> {
+    let mut site = Site::create(METADATAD)?;
+    site.daemon.stop()?;
+    let left = traces(&site)?;
+    assert!(
+        left.contains("metadata_steer") && left.contains("169.254.169.254"),
+        "{left}"
+    );
+    // The router became a standby: keepalived has taken its addresses.
+    let inside = site.router.namespace();
+    inside.ip("link add ha-7d5e955b-99 type bridge")?;
+    inside.ip(&format!(
+        "address flush dev {}",
+        site.guest.router_interface
+    ))?;
+    site.daemon.start_again()?;
+    let name = inside.name().to_owned();
+    site.daemon.wait("the replica stands by", |daemon| {
+        let state = daemon.namespace(&name)?;
+        Ok(state.is_some_and(|state| state["state"] == "standby"))
+    })?;
+    assert_eq!(traces(&site)?, "");
+    Ok(())
+}
+
+#[test]
+fn what_is_still_wanted_is_adopted() -> Result<()> {
+    let mut site = Site::create(METADATAD)?;
+    site.daemon.stop()?;
+    // Somebody took away half of it.
+    let interface = site.guest.router_interface.clone();
+    let inside = site.router.namespace();
+    inside.sh(&format!("tc filter del dev {interface} ingress"))?;
+    inside.ip("address delete 169.254.169.254/32 dev lo")?;
+    site.daemon.start_again()?;
+    site.daemon.wait_serving(site.router.namespace().name())?;
+    assert_eq!(
+        site.guest.get(DOCUMENT)?.json()?["uuid"],
+        site.instance.uuid
+    );
+    let now = traces(&site)?;
+    for program in ["0xa9fe metadata_steer", "0xa9fe metadata_restore"] {
+        assert_eq!(now.matches(program).count(), 1, "{now}");
+    }
+    Ok(())
+}
+
+fn pins(bpffs: &Path) -> Result<usize> {
+    Ok(fs::read_dir(bpffs.join("links"))?.count())
+}
+
+#[test]
+fn pins_of_namespaces_that_went_are_swept() -> Result<()> {
+    let mut site = Site::create(METADATAD)?;
+    let name = site.router.namespace().name().to_owned();
+    site.daemon.stop()?;
+    // Somebody else's qdisc: only TCX is left, whose links live by their pins.
+    let interface = site.guest.router_interface.clone();
+    let inside = site.router.namespace();
+    inside.sh(&format!("tc qdisc del dev {interface} clsact"))?;
+    inside.sh(&format!("tc qdisc add dev {interface} ingress"))?;
+    site.daemon.start_again()?;
+    site.daemon.wait_serving(&name)?;
+    assert_eq!(pins(site.daemon.bpffs())?, 2);
+    assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
+    site.daemon.stop()?;
+    namespace::remove(&name);
+    site.daemon.start_again()?;
+    wait::until("no pin is left", LIMIT, || {
+        Ok(pins(site.daemon.bpffs())? == 0)
+    })
+}
