@@ -1,65 +1,146 @@
 //! Writing many log lines at once where there are many.
 //!
-//! A thread that serves guests collects its lines for some milliseconds: a busy
-//! one does not pay a write(2) for each. Every other thread writes each line at
-//! once. A process that is killed loses what was collected.
+//! A thread that serves guests collects its lines, and a thread of its own writes what
+//! all of them have collected: neither write(2) nor a slow reader of the log holds up a
+//! guest. Every other thread writes each line at once. A process that is killed loses
+//! what was collected.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long a line is kept back.
 const DELAY: Duration = Duration::from_millis(10);
-/// Bytes that are not kept back any longer.
-const ENOUGH: usize = 16 * 1024;
 
-struct Lines {
-    bytes: Vec<u8>,
-    /// Told when the first line is there.
-    begun: Rc<Notify>,
-}
+/// Bytes that a busy thread collects meanwhile.
+const USUAL: usize = 64 * 1024;
+
+/// When nobody reads the log, it is collected up to here.
+const MOST: usize = 1 << 20;
 
 thread_local! {
-    static COLLECTED: RefCell<Option<Lines>> = const { RefCell::new(None) };
+    static COLLECTED: RefCell<Option<Collector>> = const { RefCell::new(None) };
 }
 
-/// Collects this thread's lines while `work` runs on it, and writes the rest
-/// when it is done.
-pub async fn while_running(work: impl Future<Output = ()>) {
-    let begun = Rc::new(Notify::new());
-    let lines = Lines {
-        bytes: Vec::with_capacity(2 * ENOUGH),
-        begun: Rc::clone(&begun),
-    };
-    COLLECTED.set(Some(lines));
-    tokio::select! {
-        () = work => {}
-        () = write_regularly(&begun) => {}
+/// The thread that writes.
+pub struct Writer {
+    thread: JoinHandle<()>,
+    shared: Arc<Shared>,
+}
+
+/// Where one thread's lines are collected.
+pub struct Collector {
+    lines: Arc<Mutex<Vec<u8>>>,
+    shared: Arc<Shared>,
+    writer: Thread,
+}
+
+#[derive(Default)]
+struct Shared {
+    collections: Mutex<Vec<Arc<Mutex<Vec<u8>>>>>,
+    /// Whether the writer waits to be told of the next line.
+    rests: AtomicBool,
+    stop: AtomicBool,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub fn start() -> io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let writing = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writing.write_regularly())?;
+        Ok(Self { thread, shared })
     }
-    write_collected();
-    COLLECTED.set(None);
-}
 
-async fn write_regularly(begun: &Notify) {
-    loop {
-        begun.notified().await;
-        tokio::time::sleep(DELAY).await;
-        write_collected();
-    }
-}
-
-fn write_collected() {
-    COLLECTED.with_borrow_mut(|lines| {
-        if let Some(Lines { bytes, .. }) = lines {
-            // There is nowhere to report that the log cannot be written.
-            let _ = io::stderr().write_all(bytes);
-            bytes.clear();
+    /// For one thread.
+    pub fn collector(&self) -> Collector {
+        let lines = Arc::<Mutex<_>>::default();
+        lock(&self.shared.collections).push(Arc::clone(&lines));
+        Collector {
+            lines,
+            shared: Arc::clone(&self.shared),
+            writer: self.thread.thread().clone(),
         }
-    });
+    }
+
+    /// Writes what is left, once the threads that collect have ended.
+    pub fn finish(self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.thread.thread().unpark();
+        // If it panicked it has nothing left to say.
+        let _ = self.thread.join();
+    }
+}
+
+impl Shared {
+    fn write_regularly(&self) {
+        let mut taken = Vec::with_capacity(USUAL);
+        loop {
+            let stop = self.stop.load(Ordering::SeqCst);
+            let wrote = self.write_collected(&mut taken);
+            if stop {
+                return;
+            }
+            if wrote {
+                self.rests.store(false, Ordering::SeqCst);
+                thread::park_timeout(DELAY);
+            } else if self.rests.swap(true, Ordering::SeqCst) {
+                // Said before the look that found nothing, so no line was missed.
+                thread::park();
+            }
+        }
+    }
+
+    fn write_collected(&self, taken: &mut Vec<u8>) -> bool {
+        let mut wrote = false;
+        for lines in lock(&self.collections).iter() {
+            std::mem::swap(&mut *lock(lines), taken);
+            wrote |= !taken.is_empty();
+            write(taken);
+        }
+        wrote
+    }
+}
+
+impl Collector {
+    /// Has this thread's lines collected from now on.
+    pub fn install(self) {
+        lock(&self.lines).reserve(USUAL);
+        COLLECTED.set(Some(self));
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut lines = lock(&self.lines);
+        lines.extend_from_slice(line);
+        if lines.len() >= MOST {
+            // Nobody takes them: now this thread waits for whoever reads the log.
+            write(&mut lines);
+        }
+        drop(lines);
+        if self.shared.rests.load(Ordering::SeqCst)
+            && self.shared.rests.swap(false, Ordering::SeqCst)
+        {
+            self.writer.unpark();
+        }
+    }
+}
+
+fn write(lines: &mut Vec<u8>) {
+    // There is nowhere to report that the log cannot be written.
+    let _ = io::stderr().write_all(lines);
+    lines.clear();
+    lines.shrink_to(4 * USUAL);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Standard error, by way of the thread's collection where there is one.
@@ -76,23 +157,13 @@ impl<'a> MakeWriter<'a> for Stderr {
 impl Write for Stderr {
     /// Takes one whole line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let collected = COLLECTED.with_borrow_mut(|lines| {
-            let Lines { bytes, begun } = lines.as_mut()?;
-            if bytes.is_empty() {
-                begun.notify_one();
-            }
-            bytes.extend_from_slice(line);
-            Some(bytes.len())
-        });
-        match collected {
-            None => io::stderr().write(line),
-            Some(length) => {
-                if length >= ENOUGH {
-                    write_collected();
-                }
+        COLLECTED.with_borrow(|collector| match collector {
+            Some(collector) => {
+                collector.push(line);
                 Ok(line.len())
             }
-        }
+            None => io::stderr().write(line),
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
