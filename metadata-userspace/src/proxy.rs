@@ -9,6 +9,7 @@ mod exchange;
 mod guest;
 pub(crate) mod headers;
 mod limits;
+mod on_call;
 mod rate;
 pub mod retire;
 pub mod saved_syn;
