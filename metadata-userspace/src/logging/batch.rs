@@ -40,18 +40,33 @@ pub struct Collector {
     writer: Thread,
 }
 
-#[derive(Default)]
 struct Shared {
+    output: Output,
     collections: Mutex<Vec<Arc<Mutex<Vec<u8>>>>>,
     /// Whether the writer waits to be told of the next line.
     rests: AtomicBool,
     stop: AtomicBool,
 }
 
+/// Takes whole lines.
+type Output = fn(&[u8]);
+
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread, which writes to standard error.
     pub fn start() -> io::Result<Self> {
-        let shared = Arc::<Shared>::default();
+        Self::to(|lines| {
+            // There is nowhere to report that the log cannot be written.
+            let _ = io::stderr().write_all(lines);
+        })
+    }
+
+    fn to(output: Output) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            output,
+            collections: Mutex::default(),
+            rests: AtomicBool::default(),
+            stop: AtomicBool::default(),
+        });
         let writing = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("log".to_owned())
@@ -103,9 +118,17 @@ impl Shared {
         for lines in lock(&self.collections).iter() {
             std::mem::swap(&mut *lock(lines), taken);
             wrote |= !taken.is_empty();
-            write(taken);
+            self.write(taken);
         }
         wrote
+    }
+
+    fn write(&self, lines: &mut Vec<u8>) {
+        if !lines.is_empty() {
+            (self.output)(lines);
+            lines.clear();
+            lines.shrink_to(4 * USUAL);
+        }
     }
 }
 
@@ -121,7 +144,7 @@ impl Collector {
         lines.extend_from_slice(line);
         if lines.len() >= MOST {
             // Nobody takes them: now this thread waits for whoever reads the log.
-            write(&mut lines);
+            self.shared.write(&mut lines);
         }
         drop(lines);
         if self.shared.rests.load(Ordering::SeqCst)
@@ -130,13 +153,6 @@ impl Collector {
             self.writer.unpark();
         }
     }
-}
-
-fn write(lines: &mut Vec<u8>) {
-    // There is nowhere to report that the log cannot be written.
-    let _ = io::stderr().write_all(lines);
-    lines.clear();
-    lines.shrink_to(4 * USUAL);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -168,5 +184,62 @@ impl Write for Stderr {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    static WRITTEN: Mutex<String> = Mutex::new(String::new());
+
+    fn keep(lines: &[u8]) {
+        let lines = str::from_utf8(lines).unwrap();
+        WRITTEN.lock().unwrap().push_str(lines);
+    }
+
+    fn log(line: &str) {
+        Stderr.write_all(line.as_bytes()).unwrap();
+    }
+
+    fn is_written(line: &str) -> bool {
+        WRITTEN.lock().unwrap().contains(line)
+    }
+
+    #[test]
+    fn all_lines_of_all_threads_are_written_and_a_lonely_one_too() {
+        let writer = Writer::to(keep).unwrap();
+        let threads = ["a", "b"].map(|name| {
+            let collector = writer.collector();
+            thread::spawn(move || {
+                collector.install();
+                for number in 0..10_000 {
+                    log(&format!("{name} {number}\n"));
+                }
+                let begun = Instant::now();
+                while !is_written(&format!("{name} 9999\n")) {
+                    assert!(
+                        begun.elapsed() < Duration::from_secs(30),
+                        "it waits for another"
+                    );
+                    thread::sleep(DELAY);
+                }
+                log(&format!("{name} last\n"));
+            })
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        writer.finish();
+        for name in ["a", "b"] {
+            let numbers = (0..10_000).map(|number| format!("{name} {number}"));
+            let expected: Vec<_> = numbers.chain([format!("{name} last")]).collect();
+            let written = WRITTEN.lock().unwrap();
+            let lines = written.lines().filter(|line| line.starts_with(name));
+            assert_eq!(lines.collect::<Vec<_>>(), expected);
+        }
     }
 }

@@ -15,7 +15,7 @@ use self::latency::Latency;
 use super::load::Workload;
 use super::nginx::Upstream;
 use super::report::{Aim, Part};
-use super::rounds::{self, Comparison, Plan};
+use super::rounds::{self, Plan};
 
 const NEUTRON: &str = "iptables + haproxy";
 const OURS: &str = "metadatad";
@@ -54,7 +54,6 @@ pub(super) fn run(binary: &Path, plan: Plan) -> Result<PathReport> {
     let lanes = Lanes::new(binary, &upstream)?;
     let contenders = lanes.contenders(upstream.pid());
     let mut part = Part::new("path", NOTES, AIMS);
-    let mut fullest = None;
     for keep_alive in [true, false] {
         for &connections in CONNECTIONS {
             let workload = Workload {
@@ -62,24 +61,11 @@ pub(super) fn run(binary: &Path, plan: Plan) -> Result<PathReport> {
                 keep_alive,
                 may_fail: false,
             };
-            let comparison = rounds::compare(&contenders, workload, plan)?;
-            if keep_alive {
-                fullest = Some(peaks(&comparison));
-            }
-            part.add(comparison);
+            part.add(rounds::compare(&contenders, workload, plan)?);
         }
     }
-    let latency = latency::compare(&contenders, &fullest.unwrap_or_default(), plan)?;
+    let latency = latency::compare(&contenders, plan)?;
     Ok(PathReport { part, latency })
-}
-
-/// The rate of each contender when it is never without a request.
-fn peaks(comparison: &Comparison) -> Vec<f64> {
-    comparison
-        .series
-        .iter()
-        .map(|series| series.rate())
-        .collect()
 }
 
 /// Rates, and latencies at a part of them.

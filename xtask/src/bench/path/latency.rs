@@ -13,7 +13,8 @@ use crate::stop;
 
 const CONNECTIONS: usize = 64;
 
-/// Of a contender's own peak. At the lower one hardly a request meets another.
+/// Of a contender's own peak before the same generator, in the same round. At the lower
+/// one hardly a request meets another.
 const UNLOADED: f64 = 0.05;
 const LOADED: f64 = 0.8;
 
@@ -36,7 +37,7 @@ struct Row {
     peak_per_second: f64,
     unloaded: Percentiles,
     loaded: Percentiles,
-    /// p99 under load, of the p99 without, in the same round.
+    /// p99 under load to p99 without, in the same round.
     ratio: Spread,
 }
 
@@ -47,27 +48,39 @@ struct Percentiles {
     p99_us: f64,
 }
 
-/// `peaks` are the contenders', in their order.
-///
+struct Round {
+    name: &'static str,
+    peak: Paced,
+    unloaded: Paced,
+    loaded: Paced,
+}
+
 /// # Errors
 /// When a request fails.
-pub(super) fn compare(contenders: &[Contender<'_>], peaks: &[f64], plan: Plan) -> Result<Latency> {
+pub(super) fn compare(contenders: &[Contender<'_>], plan: Plan) -> Result<Latency> {
     eprintln!("      keep-alive, {CONNECTIONS} connections, at a steady rate");
     let mut rounds = Vec::new();
     for _ in 0..plan.rounds {
-        for (contender, peak) in contenders.iter().zip(peaks) {
-            let at = |part: f64| measure(contender, peak * part, plan);
-            rounds.push((contender.name, at(UNLOADED)?, at(LOADED)?));
+        for contender in contenders {
+            let peak = measure(contender, None, plan)?;
+            let at = |part: f64| measure(contender, Some(peak.rate * part), plan);
+            rounds.push(Round {
+                name: contender.name,
+                peak,
+                unloaded: at(UNLOADED)?,
+                loaded: at(LOADED)?,
+            });
         }
     }
-    let rows = contenders.iter().zip(peaks).map(|(contender, peak)| {
-        let of_it = rounds.iter().filter(|(name, ..)| *name == contender.name);
+    let rows = contenders.iter().map(|contender| {
+        let of_it = rounds.iter().filter(|round| round.name == contender.name);
+        let ratios = of_it.clone();
         Row {
             name: contender.name,
-            peak_per_second: *peak,
-            unloaded: Percentiles::of(of_it.clone().map(|(_, unloaded, _)| unloaded)),
-            loaded: Percentiles::of(of_it.clone().map(|(.., loaded)| loaded)),
-            ratio: Spread::of(of_it.map(|(_, unloaded, loaded)| loaded.p99_us / unloaded.p99_us)),
+            peak_per_second: median(of_it.clone().map(|round| round.peak.rate)),
+            unloaded: Percentiles::of(of_it.clone().map(|round| &round.unloaded)),
+            loaded: Percentiles::of(of_it.map(|round| &round.loaded)),
+            ratio: Spread::of(ratios.map(|round| round.loaded.p99_us / round.unloaded.p99_us)),
         }
     });
     Ok(Latency {
@@ -79,7 +92,7 @@ pub(super) fn compare(contenders: &[Contender<'_>], peaks: &[f64], plan: Plan) -
     })
 }
 
-fn measure(contender: &Contender<'_>, rate: f64, plan: Plan) -> Result<Paced> {
+fn measure(contender: &Contender<'_>, rate: Option<f64>, plan: Plan) -> Result<Paced> {
     stop::check()?;
     (contender.prepare)()?;
     let pace = Pace {
@@ -88,7 +101,7 @@ fn measure(contender: &Contender<'_>, rate: f64, plan: Plan) -> Result<Paced> {
         time: Duration::from_secs(plan.seconds),
     };
     let paced = pace::ask(contender.guest, pace);
-    paced.with_context(|| format!("{} at {rate:.0} requests a second", contender.name))
+    paced.with_context(|| format!("{} at a steady rate", contender.name))
 }
 
 impl Percentiles {

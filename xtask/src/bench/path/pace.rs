@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::prctl;
 use nix::sys::time::TimeSpec;
 
@@ -30,14 +31,16 @@ const UNCOUNTED: Duration = Duration::from_millis(300);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     pub(super) connections: usize,
-    /// Requests a second.
-    pub(super) rate: f64,
+    /// Requests a second; as many as are answered, when there is none.
+    pub(super) rate: Option<f64>,
     pub(super) time: Duration,
 }
 
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paced {
+    /// Answers a second.
+    pub(super) rate: f64,
     pub(super) p50_us: f64,
     pub(super) p99_us: f64,
 }
@@ -48,10 +51,10 @@ pub(super) struct Paced {
 /// When a request gets no whole answer, or another than nginx's.
 pub(super) fn ask(guest: &Guest, pace: Pace) -> Result<Paced> {
     let threads = thread::available_parallelism()?.get().min(pace.connections);
-    let share = |part: f64| part / f64::from(u32::try_from(threads).unwrap_or(u32::MAX));
+    let share = |rate: f64| rate / f64::from(u32::try_from(threads).unwrap_or(u32::MAX));
     let each = Pace {
         connections: pace.connections / threads,
-        rate: share(pace.rate),
+        rate: pace.rate.map(share),
         time: pace.time,
     };
     let took = thread::scope(|scope| {
@@ -66,7 +69,10 @@ pub(super) fn ask(guest: &Guest, pace: Pace) -> Result<Paced> {
     })?;
     let mut took = took.concat();
     took.sort_by(f64::total_cmp);
+    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let answers = took.len() as f64;
     Ok(Paced {
+        rate: answers / pace.time.saturating_sub(UNCOUNTED).as_secs_f64(),
         p50_us: percentile(&took, 50),
         p99_us: percentile(&took, 99),
     })
@@ -77,13 +83,13 @@ fn asked(number: usize, pace: Pace) -> Result<Vec<f64>> {
     // The kernel would wake us up to 50 µs late, to save wake-ups.
     prctl::set_timerslack(1)?;
     let mut crowd = Crowd::connect(number, pace.connections)?;
-    let step = Duration::from_secs_f64(1.0 / pace.rate);
+    let step = pace.rate.map(|rate| Duration::from_secs_f64(1.0 / rate));
     let started = Instant::now();
     let (mut due, mut took) = (Duration::ZERO, Vec::new());
     loop {
         let now = started.elapsed();
         while due <= now && due < pace.time && crowd.ask(due)? {
-            due += step;
+            due = step.map_or_else(|| started.elapsed(), |step| due + step);
         }
         let is_over = due >= pace.time;
         if is_over && crowd.is_idle() {
@@ -106,6 +112,7 @@ fn asked(number: usize, pace: Pace) -> Result<Vec<f64>> {
 /// The connections of a thread.
 struct Crowd {
     connections: Vec<Connection>,
+    answers: Epoll,
     idle: Vec<usize>,
     requests: Vec<Vec<u8>>,
     asked: usize,
@@ -121,10 +128,13 @@ struct Connection {
 
 impl Crowd {
     fn connect(number: usize, connections: usize) -> Result<Self> {
-        let connect = |_| {
+        let answers = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let connect = |index| {
             let stream = TcpStream::connect(METADATA).context("cannot connect")?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::try_from(index)?);
+            answers.add(&stream, event)?;
             Ok(Connection {
                 stream,
                 due: None,
@@ -133,6 +143,7 @@ impl Crowd {
         };
         Ok(Self {
             connections: (0..connections).map(connect).collect::<Result<_>>()?,
+            answers,
             idle: (0..connections).collect(),
             requests: load::requests(number),
             asked: 0,
@@ -169,15 +180,15 @@ impl Crowd {
 
     /// Waits for answers; `answered` hears when each request was due.
     fn wait(&mut self, limit: Duration, mut answered: impl FnMut(Duration)) -> Result<()> {
-        let mut polled: Vec<_> = self
-            .connections
-            .iter()
-            .map(|connection| PollFd::new(connection.stream.as_fd(), connection.interest()))
-            .collect();
-        ppoll(&mut polled, Some(TimeSpec::from(limit)), None)?;
-        let ready: Vec<_> = polled.iter().map(|fd| fd.any() == Some(true)).collect();
-        let connections = self.connections.iter_mut().enumerate();
-        for ((index, connection), _) in connections.zip(ready).filter(|(_, ready)| *ready) {
+        // epoll counts in milliseconds.
+        let mut any = [PollFd::new(self.answers.0.as_fd(), PollFlags::POLLIN)];
+        ppoll(&mut any, Some(TimeSpec::from(limit)), None)?;
+        let mut events = [EpollEvent::empty(); 64];
+        let count = self.answers.wait(&mut events, EpollTimeout::ZERO)?;
+        for event in events.iter().take(count) {
+            let index = usize::try_from(event.data())?;
+            let connection = self.connections.get_mut(index);
+            let connection = connection.context("there is no such connection")?;
             if let Some(due) = connection.read(&self.answer)? {
                 answered(due);
                 self.idle.push(index);
@@ -188,13 +199,6 @@ impl Crowd {
 }
 
 impl Connection {
-    fn interest(&self) -> PollFlags {
-        match self.due {
-            Some(_) => PollFlags::POLLIN,
-            None => PollFlags::empty(),
-        }
-    }
-
     /// When the request was due whose answer is here to the last byte.
     fn read(&mut self, answer: &str) -> Result<Option<Duration>> {
         let mut buffer = [0; 4096];
