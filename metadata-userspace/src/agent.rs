@@ -107,7 +107,11 @@ impl Agent {
 
     /// The instance to ask for, or the answer that says why there is none.
     async fn who(&self, requester: &Requester) -> Result<Instance, Box<Answer>> {
-        let refusal = match self.resolver.resolve(requester).await {
+        let resolution = match self.resolver.known(requester) {
+            Some(resolution) => Ok(resolution),
+            None => self.resolver.resolve(requester).await,
+        };
+        let refusal = match resolution {
             Ok(Resolution::Found(port)) => {
                 self.metrics.count(Outcome::Found);
                 return Ok(port.instance());
@@ -154,9 +158,9 @@ impl Agent {
                 client = %requester.address,
                 mac = requester.mac.map(tracing::field::display),
                 port = real.id,
-                instance = real.device_id,
+                instance = &*real.device_id,
                 claimed_port = claimed.id,
-                claimed_instance = claimed.device_id,
+                claimed_instance = &*claimed.device_id,
                 refused = self.mac_check == MacCheck::Enforce,
                 suppressed,
                 "a port asks with the address of another"

@@ -23,22 +23,22 @@ pub fn strip(headers: &mut HeaderMap) {
     for name in named_by_connection(headers) {
         headers.remove(name);
     }
-    let hop_by_hop: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_hop_by_hop(name.as_str()))
-        .cloned()
-        .collect();
-    for name in hop_by_hop {
+    // Few messages have more than one, so looking again costs less than a list.
+    while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name.as_str())) {
+        let name = name.clone();
         headers.remove(name);
     }
 }
 
+/// Those that would be left otherwise.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .map(|name| name.trim_ascii())
+        .filter(|name| !str::from_utf8(name).is_ok_and(is_hop_by_hop))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
         .collect()
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -94,14 +95,14 @@ pub struct Requester {
     pub mac: Option<MacAddr>,
 }
 
-/// A port's owner: what the request to Nova is signed for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A port's owner: what the request to Nova is signed for. Clones copy no text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Instance {
     /// The port's `device_id`.
-    pub id: String,
+    pub id: Arc<str>,
     /// The *port's* project, which Nova compares with the instance's: without it
     /// a tenant could set another's `device_id` on its port (CVE-2013-6419).
-    pub project_id: String,
+    pub project_id: Arc<str>,
 }
 
 /// A Neutron port, of an instance, a router or anything else, as far as identity
@@ -116,8 +117,8 @@ pub struct Port {
     /// Its fixed IPs.
     pub addresses: Vec<IpAddr>,
     /// UUID of the instance; empty while the port belongs to none.
-    pub device_id: String,
-    pub project_id: String,
+    pub device_id: Arc<str>,
+    pub project_id: Arc<str>,
 }
 
 impl Port {

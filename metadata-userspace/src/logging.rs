@@ -25,6 +25,7 @@ pub struct LogOptions {
 ///
 /// Lines are written whole, so those of the supervisor and the worker do not mix.
 pub fn init(options: LogOptions) -> Result<(), TryInitError> {
+    access::enable(options.access_log);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(batch::Stderr)
         .with_ansi(io::stderr().is_terminal());
@@ -51,24 +52,15 @@ pub fn chain(error: &dyn Error) -> String {
 }
 
 fn filter(options: LogOptions) -> Targets {
-    let (ours, access) = (
-        if options.debug {
-            LevelFilter::DEBUG
-        } else {
-            LevelFilter::INFO
-        },
-        if options.access_log {
-            LevelFilter::INFO
-        } else {
-            LevelFilter::OFF
-        },
-    );
+    let ours = match options.debug {
+        true => LevelFilter::DEBUG,
+        false => LevelFilter::INFO,
+    };
     Targets::new()
         .with_default(LevelFilter::INFO)
         .with_target("metadatad", ours)
         // It calls a connection that ends an error; what that means is ours to say.
         .with_target("lapin", LevelFilter::OFF)
-        .with_target(access::TARGET, access)
 }
 
 #[cfg(test)]
@@ -84,16 +76,5 @@ mod tests {
         });
         assert!(filter.would_enable("metadatad::proxy", &Level::DEBUG));
         assert!(!filter.would_enable("hyper::proto", &Level::DEBUG));
-        assert!(filter.would_enable("access", &Level::INFO));
-    }
-
-    #[test]
-    fn the_access_log_can_be_turned_off_alone() {
-        let filter = filter(LogOptions {
-            debug: true,
-            access_log: false,
-        });
-        assert!(!filter.would_enable("access", &Level::ERROR));
-        assert!(filter.would_enable("metadatad::proxy", &Level::INFO));
     }
 }

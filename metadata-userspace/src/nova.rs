@@ -2,6 +2,7 @@
 
 mod answers;
 mod connect;
+mod credentials;
 mod documents;
 mod error;
 mod exchange;
@@ -12,7 +13,6 @@ mod length;
 pub(crate) mod path;
 mod question;
 mod request;
-mod signatures;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,

@@ -11,6 +11,7 @@ mod guest;
 pub(crate) mod headers;
 mod limits;
 mod listeners;
+mod on_call;
 mod rate;
 pub mod retire;
 pub mod saved_syn;

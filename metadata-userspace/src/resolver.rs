@@ -49,6 +49,9 @@ pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, ResolveError>> + 
 
 /// Knows the ports of a cloud.
 pub trait Resolver: Send + Sync + 'static {
+    /// The answer of [`Self::resolve`] if it needs no waiting, which it mostly does not.
+    fn known(&self, requester: &Requester) -> Option<Resolution>;
+
     /// Which port sent this?
     fn resolve<'a>(&'a self, requester: &'a Requester) -> Asking<'a, Resolution>;
 }

@@ -38,6 +38,10 @@ impl Fixed {
 }
 
 impl Resolver for Fixed {
+    fn known(&self, _: &Requester) -> Option<Resolution> {
+        self.0.clone().ok()
+    }
+
     fn resolve<'a>(&'a self, _: &'a Requester) -> Asking<'a, Resolution> {
         Box::pin(async { self.0.clone() })
     }

@@ -23,7 +23,7 @@ use crate::accept::{self, AcceptFaults};
 use crate::body::Body;
 use crate::body::request::{BodyLimits, bounded};
 use crate::first_request::FirstRequest;
-use crate::logging::access::{Record, Recorded};
+use crate::logging::access::{Client, Record, Recorded};
 use crate::reply;
 
 /// haproxy's own `timeout server`: it has given up after that.
@@ -105,15 +105,17 @@ async fn exchange(
     proxies: Proxies,
     request: Request<Incoming>,
 ) -> Result<Response<Recorded<Body, ()>>, Infallible> {
-    let requester = match door::requester(request.headers(), proxies) {
-        Ok(requester) => Arc::new(requester),
+    let client = match door::requester(request.headers(), proxies) {
+        Ok(requester) => Client::new(None, requester),
         Err(error) => return Ok(refuse(agent, &request, &error)),
     };
-    let mut record = Record::start(None, Some(Arc::clone(&requester)), &request);
+    let mut record = Record::start(Some(Arc::clone(&client)), &request);
     let request = request.map(|body| bounded(body, LIMITS));
     let Answer {
         response, instance, ..
-    } = agent.answer(&requester, request, &agent.others).await;
+    } = agent
+        .answer(&client.requester, request, &agent.others)
+        .await;
     agent.metrics.socket_requests.count(response.status());
     record.answered(response.status(), instance);
     Ok(response.map(|body| Recorded::new(body, record, ())))
@@ -127,7 +129,7 @@ fn refuse(
     if let Some(suppressed) = agent.log.now() {
         tracing::warn!(%error, suppressed, "a request on metadata_proxy_socket does not say whose it is");
     }
-    let mut record = Record::start(None, None, request);
+    let mut record = Record::start(None, request);
     let response = reply::text(StatusCode::BAD_REQUEST, error.to_string());
     agent.metrics.socket_requests.count(response.status());
     record.answered(response.status(), None);

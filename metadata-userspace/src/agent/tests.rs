@@ -157,7 +157,7 @@ async fn who_is_nobody_or_several_gets_404_and_doubt_is_503() {
 async fn who_asks_with_anothers_address_is_treated_as_the_operator_wants() {
     let nova = Scripted::constant("hello").await;
     let real = Port {
-        device_id: "a-neighbour".to_owned(),
+        device_id: "a-neighbour".into(),
         ..port()
     };
     let pretender = Resolution::Pretender {

@@ -80,7 +80,7 @@ fn as_neutron_has_it(instance: &InventoryInstance, port: &InventoryPort) -> Port
         network_id: port.network_id.to_string(),
         mac: Some(port.mac_address),
         addresses: port.fixed_ips.iter().map(|ip| ip.address).collect(),
-        device_id: instance.uuid.to_string(),
-        project_id: instance.project_id.clone(),
+        device_id: instance.uuid.to_string().into(),
+        project_id: instance.project_id.as_str().into(),
     }
 }

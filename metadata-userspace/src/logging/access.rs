@@ -1,9 +1,11 @@
 //! The access log: one record a request, written when its last byte is out.
 
-use std::cell::RefCell;
+mod line;
+
 use std::fmt::{self, Write};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -14,8 +16,7 @@ use hyper::{Method, Request, StatusCode, Uri};
 
 use crate::identity::{Instance, Requester};
 
-/// The tracing target of the records.
-pub const TARGET: &str = "access";
+pub(super) use line::enable;
 
 /// More of a target or user agent than this is cut off: a guest must not be
 /// able to fill the disk.
@@ -25,16 +26,59 @@ const LONGEST_FIELD: usize = 512;
 /// when dropped, so a request that is cut off is recorded too.
 #[derive(Debug)]
 pub struct Record {
-    /// Name of the namespace; `None` behind the agent's unix socket.
-    namespace: Option<Arc<str>>,
     /// `None` when it could not be told.
-    requester: Option<Arc<Requester>>,
+    client: Option<Arc<Client>>,
     instance: Option<Instance>,
     request: Option<Requested>,
     status: Option<StatusCode>,
     bytes: u64,
     complete: bool,
     started: Instant,
+}
+
+/// Who sends the requests of a connection.
+#[derive(Debug)]
+pub struct Client {
+    /// Name of the namespace; `None` behind the agent's unix socket.
+    namespace: Option<Arc<str>>,
+    pub requester: Requester,
+    /// What all its records say of it.
+    described: OnceLock<String>,
+}
+
+impl Client {
+    pub fn new(namespace: Option<Arc<str>>, requester: Requester) -> Arc<Self> {
+        Arc::new(Self {
+            namespace,
+            requester,
+            described: OnceLock::new(),
+        })
+    }
+
+    fn described(&self) -> &str {
+        self.described.get_or_init(|| {
+            let mut text = String::new();
+            // Writing to a string cannot fail.
+            let _ = self.describe(&mut text);
+            text
+        })
+    }
+
+    fn describe(&self, text: &mut String) -> fmt::Result {
+        if let Some(namespace) = &self.namespace {
+            write!(text, "namespace={namespace} ")?;
+        }
+        let Requester {
+            realm,
+            address,
+            mac,
+        } = &self.requester;
+        write!(text, "realm=\"{realm}\" client={address} ")?;
+        match mac {
+            Some(mac) => write!(text, "mac={mac} "),
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -46,14 +90,9 @@ struct Requested {
 
 impl Record {
     /// Nothing here copies bytes: the fields share the request's own buffer.
-    pub fn start<B>(
-        namespace: Option<Arc<str>>,
-        requester: Option<Arc<Requester>>,
-        request: &Request<B>,
-    ) -> Self {
+    pub fn start<B>(client: Option<Arc<Client>>, request: &Request<B>) -> Self {
         Self {
-            namespace,
-            requester,
+            client,
             instance: None,
             request: Some(Requested {
                 method: request.method().clone(),
@@ -68,14 +107,9 @@ impl Record {
     }
 
     /// A head that could not be taken: nothing of it is known.
-    pub fn of_refused_head(
-        namespace: Option<Arc<str>>,
-        requester: Option<Arc<Requester>>,
-        status: StatusCode,
-    ) -> Self {
+    pub fn of_refused_head(client: Arc<Client>, status: StatusCode) -> Self {
         Self {
-            namespace,
-            requester,
+            client: Some(client),
             instance: None,
             request: None,
             status: Some(status),
@@ -99,37 +133,14 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if tracing::enabled!(target: TARGET, tracing::Level::INFO) {
-            LINE.with_borrow_mut(|line| {
-                line.clear();
-                // Writing to a string cannot fail.
-                let _ = self.describe(line);
-                tracing::info!(target: TARGET, "{line}");
-            });
-        }
+        line::write(|line| self.describe(line));
     }
-}
-
-thread_local! {
-    /// A dozen fields handed to `tracing` one by one cost three times what the
-    /// finished line does, and this is on the way of every request.
-    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 impl Record {
     fn describe(&self, line: &mut String) -> fmt::Result {
-        if let Some(namespace) = &self.namespace {
-            write!(line, "namespace={namespace} ")?;
-        }
-        if let Some(requester) = &self.requester {
-            write!(
-                line,
-                "realm=\"{}\" client={} ",
-                requester.realm, requester.address
-            )?;
-            if let Some(mac) = requester.mac {
-                write!(line, "mac={mac} ")?;
-            }
+        if let Some(client) = &self.client {
+            line.push_str(client.described());
         }
         if let Some(instance) = &self.instance {
             write!(line, "instance={} ", Escaped(instance.id.as_bytes()))?;

@@ -36,9 +36,9 @@ pub(super) struct Lifetimes {
 }
 
 /// One answer and when it came.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Document {
-    answer: WholeAnswer,
+    answer: Arc<WholeAnswer>,
     since: Instant,
 }
 
@@ -66,12 +66,12 @@ impl Documents {
         if life.is_zero() || !tells {
             return;
         }
-        let document = Arc::new(Document {
-            answer: answer.compact(),
-            since: now,
-        });
         let mut shelves = self.lock();
-        shelves.put(question, document);
+        // Most answers are the last one again, and copying one costs as much as asking.
+        if !shelves.renew(question, answer, now) {
+            let answer = Arc::new(answer.compact());
+            shelves.put(question, Document { answer, since: now });
+        }
         if let Some(born) = now.checked_sub(life) {
             shelves.drop_older_than(born);
         }
@@ -83,7 +83,7 @@ impl Documents {
     }
 
     /// What may be given instead of asking Nova.
-    pub(super) fn fresh(&self, question: &Question, now: Instant) -> Option<Arc<Document>> {
+    pub(super) fn fresh(&self, question: &Question, now: Instant) -> Option<Document> {
         let fresh = self.lifetimes.fresh;
         if fresh.is_zero() {
             return None;
@@ -94,7 +94,7 @@ impl Documents {
     }
 
     /// What may be given when Nova gives no answer.
-    pub(super) fn last_good(&self, question: &Question, now: Instant) -> Option<Arc<Document>> {
+    pub(super) fn last_good(&self, question: &Question, now: Instant) -> Option<Document> {
         let Lifetimes { fresh, stale } = self.lifetimes;
         if stale.is_zero() {
             return None;
@@ -115,7 +115,7 @@ impl Document {
 
     /// In place of Nova's answer.
     pub(super) fn response(&self, now: Instant) -> Response<Body> {
-        let mut response = Response::from(self.answer.clone());
+        let mut response = Response::from(WholeAnswer::clone(&self.answer));
         let age = self.age(now).as_secs();
         response.headers_mut().insert(AGE, HeaderValue::from(age));
         response

@@ -53,9 +53,8 @@ impl Question {
 /// near the name is meant.
 fn is_password(path: &str) -> bool {
     const NAME: &[u8] = b"password";
-    path.as_bytes()
-        .windows(NAME.len())
-        .any(|part| part.eq_ignore_ascii_case(NAME))
+    let mut parts = path.as_bytes().windows(NAME.len());
+    parts.any(|part| matches!(part, [b'p' | b'P', ..]) && part.eq_ignore_ascii_case(NAME))
 }
 
 #[cfg(test)]

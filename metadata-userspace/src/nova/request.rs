@@ -3,20 +3,15 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use hyper::body::Body as _;
-use hyper::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request};
 
 use super::NovaError;
-use super::signatures::Signatures;
+use super::credentials::Signer;
 use crate::body::Body;
 use crate::config::{NovaConfig, NovaProtocol};
 use crate::identity::Instance;
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_INSTANCE_ID: HeaderName = HeaderName::from_static("x-instance-id");
-const X_TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
-const X_INSTANCE_ID_SIGNATURE: HeaderName = HeaderName::from_static("x-instance-id-signature");
 
 const OUR_NAME: &str = concat!("metadatad/", env!("CARGO_PKG_VERSION"));
 
@@ -32,15 +27,13 @@ pub(super) struct Asked<'a> {
 
 /// Makes requests to one Nova.
 pub(super) struct RequestMaker {
-    host: HeaderValue,
-    signatures: Signatures,
+    signer: Signer,
 }
 
 impl RequestMaker {
     pub(super) fn new(config: &NovaConfig) -> Self {
         Self {
-            host: host_header(config),
-            signatures: Signatures::new(config.shared_secret.clone()),
+            signer: Signer::new(config.shared_secret.clone(), common_headers(config)),
         }
     }
 
@@ -58,22 +51,24 @@ impl RequestMaker {
         let mut request = Request::new(body);
         *request.method_mut() = method.clone();
         *request.uri_mut() = target.clone().into();
-        let bare_post = *method == Method::POST && request.body().is_end_stream();
-        let headers = request.headers_mut();
-        headers.reserve(8);
-        if bare_post {
+        *request.headers_mut() = self.signer.headers(instance, address)?;
+        if *method == Method::POST && request.body().is_end_stream() {
             // Nova answers 500 to a POST that does not tell its length.
+            let headers = request.headers_mut();
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        headers.insert(HOST, self.host.clone());
-        headers.insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
-        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.insert(X_FORWARDED_FOR, HeaderValue::try_from(address.to_string())?);
-        headers.insert(X_INSTANCE_ID, HeaderValue::from_str(&instance.id)?);
-        headers.insert(X_TENANT_ID, HeaderValue::from_str(&instance.project_id)?);
-        headers.insert(X_INSTANCE_ID_SIGNATURE, self.signatures.of(&instance.id)?);
         Ok(request)
     }
+}
+
+fn common_headers(config: &NovaConfig) -> HeaderMap {
+    [
+        (HOST, host_header(config)),
+        (USER_AGENT, HeaderValue::from_static(OUR_NAME)),
+        (ACCEPT, HeaderValue::from_static("*/*")),
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// As HTTP clients write it: without the scheme's own port.

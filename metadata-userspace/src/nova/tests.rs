@@ -259,7 +259,7 @@ async fn an_id_that_is_no_header_value_is_an_error() {
     let client = Client::of(server.address);
     for id in ["a\r\nX-Tenant-ID: b", "a\0", "a\u{7f}"] {
         let evil = Instance {
-            id: id.to_owned(),
+            id: id.into(),
             ..instance()
         };
         let request = request(Method::GET, body::empty());

@@ -49,6 +49,13 @@ pub(super) async fn read(answer: Response<Body>) -> Result<Read, BodyError> {
 }
 
 impl WholeAnswer {
+    /// Whether it says the same, in the same order.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        self.status == other.status
+            && self.body == other.body
+            && self.headers.iter().eq(other.headers.iter())
+    }
+
     /// A copy that holds on to no more memory than it needs: the bytes of an
     /// answer are parts of the buffer that its connection reads into.
     pub(super) fn compact(&self) -> Self {

@@ -1,9 +1,15 @@
 //! Waiting with an end.
 
+mod alarm;
+
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
+
+use tokio::time::Instant;
+
+use alarm::Alarm;
 
 /// What `future` comes to, or `None` after `limit`. It stays where it was pinned;
 /// `tokio::time::timeout` moves what it is given, and the futures here are large.
@@ -11,10 +17,14 @@ pub(super) async fn within<F: Future>(
     limit: Duration,
     mut future: Pin<&mut F>,
 ) -> Option<F::Output> {
-    let mut late = pin!(tokio::time::sleep(limit));
+    let end = Instant::now() + limit;
+    let mut alarm = None;
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => late.as_mut().poll(cx).map(|()| None),
+        Poll::Pending => alarm
+            .get_or_insert_with(|| Alarm::at(end))
+            .poll(cx)
+            .map(|()| None),
     })
     .await
 }

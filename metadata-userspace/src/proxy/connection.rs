@@ -1,6 +1,6 @@
 //! A guest's connection from accept to close.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::exchange;
 use super::guest::Guest;
 use super::limits::Ticket;
+use super::on_call::OnCall;
 use super::watchdog::{Expired, WatchedIo};
 
 /// 503, not 429: Ignition gives up for good on every 4xx, and cloud-init's
@@ -46,10 +47,10 @@ pub(super) async fn serve(guest: Arc<Guest>, stream: TcpStream, drain: Cancellat
     let service = service_fn(|request| exchange::answer(Arc::clone(&guest), request));
     let mut connection = guest.proxy.http.serve_connection(io, service);
     let mut timer = pin!(guest.watchdog.timer());
-    let mut drain = pin!(guest.first_request.may_end(&drain));
+    let mut drain = OnCall::new(guest.first_request.may_end(&drain));
     let mut draining = false;
     let end = poll_fn(|cx| {
-        if !draining && drain.as_mut().poll(cx).is_ready() {
+        if !draining && drain.poll(cx).is_ready() {
             draining = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
@@ -72,7 +73,7 @@ pub(super) async fn serve(guest: Arc<Guest>, stream: TcpStream, drain: Cancellat
             linger(stream).await;
         }
         End::Expired(Expired::Head) => {
-            tracing::debug!(client = %guest.requester.address, "a request's head took too long");
+            tracing::debug!(client = %guest.requester().address, "a request's head took too long");
             // Without waiting: a guest that takes nothing is not worth it.
             if !parts.read_buf.is_empty() {
                 // The connection is over either way.

@@ -44,8 +44,7 @@ pub(super) async fn answer(
 ) -> Result<Response<Recorded<Body, InFlight>>, Unanswered> {
     guest.watchdog.enter(Phase::Exchange);
     guest.first_request.came();
-    let requester = Some(Arc::clone(&guest.requester));
-    let mut record = Record::start(Some(guest.namespace()), requester, &request);
+    let mut record = Record::start(Some(Arc::clone(&guest.client)), &request);
     let in_flight = InFlight {
         started: record.started(),
         guest,
@@ -59,7 +58,7 @@ pub(super) async fn answer(
     if has_body {
         guest.answered_with_body();
     }
-    if answer.is_for_nobody && guest.requester.address.is_ipv6() {
+    if answer.is_for_nobody && guest.requester().address.is_ipv6() {
         leave_to_ipv4(guest);
         return Err(Unanswered);
     }
@@ -78,9 +77,9 @@ fn leave_to_ipv4(guest: &Guest) {
     guest.proxy.metrics.refused.count(Refusal::Unanswered);
     if let Some(suppressed) = guest.proxy.unanswered_log.now() {
         tracing::warn!(
-            namespace = &*guest.namespace(),
-            client = %guest.requester.address,
-            mac = guest.requester.mac.map(tracing::field::display),
+            namespace = guest.namespace(),
+            client = %guest.requester().address,
+            mac = guest.requester().mac.map(tracing::field::display),
             suppressed,
             "no instance is known for an IPv6 guest: its connection is closed without an answer, \
              so that it goes on over IPv4"
@@ -117,10 +116,10 @@ async fn ask_upstream(guest: &Guest, request: Request<Incoming>) -> Answer {
         Upstream::Agent(agent) => {
             // Our agent needs none of them, so none can mislead it.
             request.headers_mut().clear();
-            agent.answer(&guest.requester, request, &guest.queue).await
+            agent.answer(guest.requester(), request, &guest.queue).await
         }
         Upstream::Unix(agent) => {
-            headers::replace_identity(request.headers_mut(), &guest.requester);
+            headers::replace_identity(request.headers_mut(), guest.requester());
             let limit = guest.proxy.timeouts.server;
             let Ok(_turn) = timeout(limit, guest.queue.turn()).await else {
                 let text = "Earlier requests of this guest are still not answered.";
@@ -139,10 +138,9 @@ pub(super) fn record_refused_head(guest: &Guest, error: &hyper::Error) {
     } else if error.is_parse() {
         StatusCode::BAD_REQUEST
     } else {
-        tracing::debug!(client = %guest.requester.address, %error, "a guest's connection broke off");
+        tracing::debug!(client = %guest.requester().address, %error, "a guest's connection broke off");
         return;
     };
     guest.proxy.metrics.requests.count(status);
-    let requester = Some(Arc::clone(&guest.requester));
-    Record::of_refused_head(Some(guest.namespace()), requester, status);
+    Record::of_refused_head(Arc::clone(&guest.client), status);
 }

@@ -11,13 +11,14 @@ use super::watchdog::Watchdog;
 use crate::body::Body;
 use crate::first_request::FirstRequest;
 use crate::identity::Requester;
+use crate::logging::access::Client;
 use crate::metrics::Refusal;
 use crate::turn::Queue;
 
 /// Everything that the requests of a connection share.
 pub(super) struct Guest {
     pub(super) proxy: Arc<Proxy>,
-    pub(super) requester: Arc<Requester>,
+    pub(super) client: Arc<Client>,
     pub(super) watchdog: Watchdog,
     pub(super) first_request: FirstRequest,
     /// Of all its connections on this thread.
@@ -31,13 +32,15 @@ impl Guest {
     /// the MAC of its SYN.
     pub(super) fn new(proxy: &Arc<Proxy>, ticket: Ticket, queue: Arc<Queue>) -> Arc<Self> {
         proxy.metrics.connections.inc();
+        let requester = Requester {
+            realm: ticket.origin.realm.clone(),
+            address: ticket.sender.address,
+            mac: ticket.sender.mac,
+        };
+        let namespace = Arc::clone(&ticket.origin.namespace);
         Arc::new(Self {
             proxy: Arc::clone(proxy),
-            requester: Arc::new(Requester {
-                realm: ticket.origin.realm.clone(),
-                address: ticket.sender.address,
-                mac: ticket.sender.mac,
-            }),
+            client: Client::new(Some(namespace), requester),
             watchdog: Watchdog::new(&proxy.timeouts),
             first_request: FirstRequest::default(),
             queue,
@@ -64,8 +67,8 @@ impl Guest {
         if let Some(suppressed) = origin.rate_log.now() {
             tracing::warn!(
                 namespace = &*origin.namespace,
-                client = %self.requester.address,
-                mac = self.requester.mac.map(tracing::field::display),
+                client = %self.requester().address,
+                mac = self.requester().mac.map(tracing::field::display),
                 suppressed,
                 "a guest asks too often; see [metadata_rate_limiting]"
             );
@@ -73,8 +76,12 @@ impl Guest {
         Some(full.answer())
     }
 
-    pub(super) fn namespace(&self) -> Arc<str> {
-        Arc::clone(&self.ticket.origin.namespace)
+    pub(super) fn requester(&self) -> &Requester {
+        &self.client.requester
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.ticket.origin.namespace
     }
 }
 

@@ -140,6 +140,11 @@ fn can_do_without(judgement: &Judgement) -> bool {
 }
 
 impl Resolver for Identifier {
+    fn known(&self, requester: &Requester) -> Option<Resolution> {
+        let judgement = judge(requester, &self.ports.sight(requester)?);
+        self.settled(requester, Some(&judgement), &None)
+    }
+
     fn resolve<'a>(&'a self, requester: &'a Requester) -> Asking<'a, Resolution> {
         Box::pin(self.identify(requester))
     }

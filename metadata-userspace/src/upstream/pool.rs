@@ -1,7 +1,6 @@
 //! Idle connections.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::Link;
+use crate::sharded::Sharded;
 
 /// Idle connections a thread keeps.
 const MOST_IDLE: usize = 128;
@@ -18,14 +18,12 @@ const MOST_IDLE: usize = 128;
 /// 5 s; the sweep finds those early.
 const LONGEST_IDLE: Duration = Duration::from_secs(15);
 
-/// Threads beyond this many share stacks.
-const SHARDS: usize = 16;
-
 /// A stack of idle connections for each thread: threads do not contend, and
 /// where each thread runs its own runtime a connection stays with the runtime
 /// that watches its socket.
+#[derive(Default)]
 pub struct Pool {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: Sharded<Mutex<Shard>>,
 }
 
 /// Oldest first.
@@ -40,18 +38,10 @@ struct Idle {
     since: Instant,
 }
 
-impl Default for Pool {
-    fn default() -> Self {
-        Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-        }
-    }
-}
-
 impl Pool {
     /// The connection that was used last, if it still lives.
     pub async fn take(&self) -> Option<Link> {
-        let shard = self.shard(own_shard())?;
+        let (_, shard) = self.shards.own()?;
         std::future::poll_fn(|cx| Poll::Ready(take_usable(shard, cx))).await
     }
 
@@ -61,8 +51,7 @@ impl Pool {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let index = own_shard();
-        let Some(shard) = self.shard(index) else {
+        let Some((index, shard)) = self.shards.own() else {
             return;
         };
         let mut shard = lock(shard);
@@ -83,10 +72,6 @@ impl Pool {
         drop(shard);
         drop(oldest);
     }
-
-    fn shard(&self, index: usize) -> Option<&Mutex<Shard>> {
-        self.shards.get(index)
-    }
 }
 
 fn take_usable(shard: &Mutex<Shard>, cx: &mut Context<'_>) -> Option<Link> {
@@ -96,14 +81,6 @@ fn take_usable(shard: &Mutex<Shard>, cx: &mut Context<'_>) -> Option<Link> {
             return Some(newest.link);
         }
     }
-}
-
-fn own_shard() -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: usize = THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS;
-    }
-    SHARD.with(|shard| *shard)
 }
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
@@ -119,7 +96,7 @@ struct Sweeping {
 impl Drop for Sweeping {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade()
-            && let Some(shard) = pool.shard(self.index)
+            && let Some(shard) = pool.shards.get(self.index)
         {
             lock(shard).swept = false;
         }
@@ -134,7 +111,7 @@ async fn sweep(duty: Sweeping) {
         let Some(pool) = duty.pool.upgrade() else {
             return;
         };
-        let Some(shard) = pool.shard(duty.index) else {
+        let Some(shard) = pool.shards.get(duty.index) else {
             return;
         };
         let mut shard = lock(shard);

@@ -11,22 +11,24 @@ use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::logging::batch;
+use crate::logging::batch::{Collector, Writer};
 
 /// Running threads.
 pub struct Threads {
     running: Vec<(Handle, JoinHandle<()>)>,
     stop: CancellationToken,
+    log: Writer,
 }
 
 impl Threads {
     /// Starts `count` threads, at least one.
     pub fn start(count: usize) -> io::Result<Self> {
-        let stop = CancellationToken::new();
-        let running = (0..count.max(1)).map(|number| start(number, stop.clone()));
+        let (stop, log) = (CancellationToken::new(), Writer::start()?);
+        let running = (0..count.max(1)).map(|number| start(number, stop.clone(), log.collector()));
         Ok(Self {
             running: running.collect::<io::Result<_>>()?,
             stop,
+            log,
         })
     }
 
@@ -60,15 +62,21 @@ impl Threads {
             // A thread that panicked has nothing left to say.
             let _ = thread.join();
         }
+        self.log.finish();
     }
 }
 
-fn start(number: usize, stop: CancellationToken) -> io::Result<(Handle, JoinHandle<()>)> {
+fn start(
+    number: usize,
+    stop: CancellationToken,
+    log: Collector,
+) -> io::Result<(Handle, JoinHandle<()>)> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     let name = format!("serve-{number}");
-    let thread = thread::Builder::new()
-        .name(name)
-        .spawn(move || runtime.block_on(batch::while_running(stop.cancelled())))?;
+    let thread = thread::Builder::new().name(name).spawn(move || {
+        log.install();
+        runtime.block_on(stop.cancelled());
+    })?;
     Ok((handle, thread))
 }

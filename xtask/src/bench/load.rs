@@ -12,6 +12,10 @@ use crate::process;
 
 const URL: &str = "http://169.254.169.254/openstack/latest/meta_data.json";
 
+/// Metadatad shares the answer to requests that are the same at the same time: one guest
+/// that asks for one page on many connections would measure nothing else.
+const PAGES: usize = 200;
+
 /// What one guest does to the metadata address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Workload {
@@ -52,10 +56,17 @@ struct Errors {
     status: u64,
 }
 
+/// What a thread of a generator asks for, page after page, as wrk's script does.
+pub(super) fn requests(thread: usize) -> Vec<Vec<u8>> {
+    let path = URL.trim_start_matches("http://169.254.169.254");
+    let page = |page| {
+        format!("GET {path}?{thread}-{page} HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n").into_bytes()
+    };
+    (0..PAGES).map(page).collect()
+}
+
 /// wrk prints its summary for people; its script hook prints it for us. Each
-/// thread asks for one of 200 pages after the other: metadatad shares the answer
-/// to requests that are the same at the same time, and one guest that asks for one
-/// page on many connections would measure nothing else.
+/// thread asks for one of [`PAGES`] after the other.
 const SCRIPT: &str = r#"
 local threads = 0
 setup = function(thread)
@@ -65,7 +76,7 @@ end
 local asked = 0
 request = function()
   asked = asked + 1
-  return wrk.format(nil, wrk.path .. "?" .. number .. "-" .. asked % 200)
+  return wrk.format(nil, wrk.path .. "?" .. number .. "-" .. asked % PAGES)
 end
 done = function(summary, latency)
   local errors = summary.errors
@@ -90,7 +101,8 @@ impl Generator {
     /// When the script cannot be written.
     pub(super) fn new() -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("wrk-").tempdir()?;
-        fs::write(directory.path().join("summary.lua"), SCRIPT)?;
+        let script = SCRIPT.replace("PAGES", &PAGES.to_string());
+        fs::write(directory.path().join("summary.lua"), script)?;
         let threads = thread::available_parallelism()?.get();
         Ok(Self { directory, threads })
     }

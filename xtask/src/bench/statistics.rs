@@ -14,6 +14,12 @@ pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
+/// Of sorted values, the one that `part` per cent are not above; 0 of nothing.
+pub(super) fn percentile(sorted: &[f64], part: usize) -> f64 {
+    let place = (sorted.len() * part / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(place).copied().unwrap_or(0.0)
+}
+
 /// A median and what lies around it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(super) struct Spread {
@@ -40,6 +46,16 @@ mod tests {
     fn a_median_is_the_middle_or_between_the_two_middles() {
         assert_eq!(median([9.0, 1.0, 2.0].into_iter()), 2.0);
         assert_eq!(median([9.0, 1.0, 2.0, 4.0].into_iter()), 3.0);
+    }
+
+    #[test]
+    fn the_99th_of_a_hundred_is_the_slowest() {
+        let sorted: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(
+            (percentile(&sorted, 50), percentile(&sorted, 99)),
+            (51.0, 100.0)
+        );
+        assert_eq!(percentile(&[], 99), 0.0);
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! Documents in a bounded amount of memory.
 
-use std::sync::Arc;
-
 use hyper::http::uri::PathAndQuery;
 use lru::LruCache;
 use tokio::time::Instant;
 
 use super::super::question::{Page, Question};
+use super::super::whole::WholeAnswer;
 use super::Document;
 use crate::identity::Instance;
 
@@ -30,7 +29,7 @@ pub(super) struct Shelves {
 }
 
 struct Shelf {
-    pages: LruCache<Page, Arc<Document>>,
+    pages: LruCache<Page, Document>,
     bytes: usize,
 }
 
@@ -44,12 +43,25 @@ impl Default for Shelves {
 }
 
 impl Shelves {
-    pub(super) fn get(&self, question: &Question) -> Option<Arc<Document>> {
+    pub(super) fn get(&self, question: &Question) -> Option<Document> {
         let shelf = self.by_instance.peek(&question.instance)?;
         shelf.pages.peek(&question.page).cloned()
     }
 
-    pub(super) fn put(&mut self, question: &Question, document: Arc<Document>) {
+    /// The document is as new as if it were put now, if it says the same as `answer`.
+    pub(super) fn renew(
+        &mut self,
+        question: &Question,
+        answer: &WholeAnswer,
+        now: Instant,
+    ) -> bool {
+        let shelf = self.by_instance.get_mut(&question.instance);
+        let document = shelf.and_then(|shelf| shelf.pages.get_mut(&question.page));
+        let same = document.filter(|document| document.answer.equals(answer));
+        same.map(|document| document.since = now).is_some()
+    }
+
+    pub(super) fn put(&mut self, question: &Question, document: Document) {
         let instance = &question.instance;
         let before = self
             .by_instance
@@ -102,7 +114,7 @@ impl Default for Shelf {
 }
 
 impl Shelf {
-    fn put(&mut self, page: &Page, document: Arc<Document>) {
+    fn put(&mut self, page: &Page, document: Document) {
         self.remove(page);
         self.bytes += size(page, &document);
         self.pages.put(compact(page), document);

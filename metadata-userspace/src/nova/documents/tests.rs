@@ -10,8 +10,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn question(instance: usize, page: usize) -> Question {
     Question {
         instance: Instance {
-            id: format!("instance-{instance}"),
-            project_id: "project".to_owned(),
+            id: format!("instance-{instance}").into(),
+            project_id: "project".into(),
         },
         page: Page {
             address: "10.0.0.5".parse().unwrap(),
@@ -66,8 +66,8 @@ fn only_the_same_instance_project_address_and_page_has_it() {
     documents.learn(&asked, &answer(1), now);
     let mut others = [asked.clone(), asked.clone(), asked.clone(), asked.clone()];
     let [instance, project, address, page] = &mut others;
-    instance.instance.id = "instance-2".to_owned();
-    project.instance.project_id = "other".to_owned();
+    instance.instance.id = "instance-2".into();
+    project.instance.project_id = "other".into();
     address.page.address = "10.0.0.6".parse().unwrap();
     page.page.target = "/2".parse().unwrap();
     for other in &others {

@@ -96,11 +96,11 @@ async fn requests_that_differ_are_not_shared() {
     let server = Gated::start("hello").await;
     let client = Client::of(server.address);
     let other_project = Instance {
-        project_id: "other".to_owned(),
+        project_id: "other".into(),
         ..instance()
     };
     let other_instance = Instance {
-        id: "other".to_owned(),
+        id: "other".into(),
         ..instance()
     };
     let guests = [

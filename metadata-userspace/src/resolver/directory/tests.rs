@@ -78,8 +78,8 @@ fn port(instance: &str, last: u8, mac: u8) -> Port {
         network_id: "network".to_owned(),
         mac: Some(MacAddr([0xfa, 0x16, 0x3e, 0, 0, mac])),
         addresses: vec![[10, 0, 0, last].into()],
-        device_id: instance.to_owned(),
-        project_id: "project".to_owned(),
+        device_id: instance.into(),
+        project_id: "project".into(),
     }
 }
 
@@ -123,7 +123,7 @@ async fn who(identifier: &Identifier, last: u8, mac: Option<u8>) -> String {
         mac: mac.map(|mac| MacAddr([0xfa, 0x16, 0x3e, 0, 0, mac])),
     };
     match identifier.resolve(&requester).await {
-        Ok(Resolution::Found(port)) => port.device_id.clone(),
+        Ok(Resolution::Found(port)) => port.device_id.to_string(),
         Ok(Resolution::Pretender { claimed, real }) => {
             format!("{} as {}", real.device_id, claimed.device_id)
         }

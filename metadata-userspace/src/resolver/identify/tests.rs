@@ -11,8 +11,8 @@ fn port(network: &str, last: u8) -> Arc<Port> {
         network_id: network.to_owned(),
         mac: Some(MacAddr([0xfa, 0x16, 0x3e, 0, 0, last])),
         addresses: vec![IpAddr::from([10, 0, 0, last])],
-        device_id: format!("instance-{network}-{last}"),
-        project_id: "project".to_owned(),
+        device_id: format!("instance-{network}-{last}").into(),
+        project_id: "project".into(),
     })
 }
 
@@ -144,7 +144,7 @@ fn an_ipv6_address_that_no_port_has_leads_to_the_mac() {
 #[test]
 fn a_port_without_an_instance_may_yet_get_one() {
     let free = Arc::new(Port {
-        device_id: String::new(),
+        device_id: Arc::default(),
         ..(*port("a", 5)).clone()
     });
     let requester = requester("10.0.0.5", Some(OWN));

@@ -58,8 +58,8 @@ impl From<Listed> for Port {
             network_id: listed.network_id,
             mac: listed.mac_address.and_then(|mac| mac.parse().ok()),
             addresses: listed.fixed_ips.iter().map(|ip| ip.ip_address).collect(),
-            device_id: listed.device_id,
-            project_id: project.unwrap_or_default(),
+            device_id: listed.device_id.into(),
+            project_id: project.unwrap_or_default().into(),
         }
     }
 }

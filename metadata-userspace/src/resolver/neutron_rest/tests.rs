@@ -177,8 +177,8 @@ async fn ports_are_read_with_a_token_from_the_catalogs_place() {
             network_id: "n1".to_owned(),
             mac: Some("fa:16:3e:00:00:01".parse().unwrap()),
             addresses: vec!["10.0.0.5".parse().unwrap(), "2001:db8::5".parse().unwrap()],
-            device_id: "i1".to_owned(),
-            project_id: "x".to_owned(),
+            device_id: "i1".into(),
+            project_id: "x".into(),
         }]
     );
     let lists = cloud.lists();
@@ -248,7 +248,7 @@ async fn pages_are_followed_and_never_elsewhere() {
     let ports = cloud.ports().await.unwrap();
     let ids: Vec<_> = ports.iter().map(|port| port.id.as_str()).collect();
     assert_eq!(ids, ["a", "b", "c"]);
-    assert_eq!(ports[0].project_id, "old");
+    assert_eq!(&*ports[0].project_id, "old");
     let lists = cloud.lists();
     assert!(lists[2].contains("network_id=n1&marker=2 "), "{lists:?}");
     *cloud.script.pages.lock().unwrap() = vec![page(Some(0), "a"), page(Some(0), "b")];

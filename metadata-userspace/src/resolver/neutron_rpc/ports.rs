@@ -89,8 +89,8 @@ impl Record {
             network_id: self.network_id,
             mac: self.mac_address.and_then(|mac| mac.parse().ok()),
             addresses: self.fixed_ips.iter().map(|ip| ip.ip_address).collect(),
-            device_id: self.device_id.unwrap_or_default(),
-            project_id: project.unwrap_or_default(),
+            device_id: self.device_id.unwrap_or_default().into(),
+            project_id: project.unwrap_or_default().into(),
         }
     }
 }
@@ -156,7 +156,7 @@ mod tests {
         );
         // An InfiniBand address is no MAC of Ethernet.
         assert_eq!(read[1].mac, None);
-        assert_eq!(read[1].project_id, "old");
+        assert_eq!(&*read[1].project_id, "old");
     }
 
     #[test]

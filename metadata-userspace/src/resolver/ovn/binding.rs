@@ -43,11 +43,7 @@ impl Binding {
     pub(super) fn of(row: &Row, network: impl Fn(Uuid) -> Option<Uuid>) -> Option<Self> {
         let datapath = row.reference("datapath")?;
         let (mac, addresses) = addresses(row);
-        let id = |key| {
-            row.value("external_ids", key)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let id = |key| row.value("external_ids", key).unwrap_or_default().into();
         let port = Port {
             id: row.text("logical_port").to_owned(),
             network_id: network(datapath)
@@ -142,10 +138,7 @@ mod tests {
         assert_eq!(port.mac, "fa:16:3e:00:00:01".parse().ok());
         let addresses: Vec<IpAddr> = vec!["10.0.0.5".parse().unwrap(), "fd00::5".parse().unwrap()];
         assert_eq!(port.addresses, addresses);
-        assert_eq!(
-            (port.device_id.as_str(), port.project_id.as_str()),
-            ("d", "x")
-        );
+        assert_eq!((&*port.device_id, &*port.project_id), ("d", "x"));
         assert_eq!((port.id.as_str(), port.network_id.as_str()), ("p", ID));
     }
 

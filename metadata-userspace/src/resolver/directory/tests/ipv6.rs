@@ -13,7 +13,7 @@ async fn who_has(asked: &Asked, address: &str, mac: Option<u8>) -> String {
         mac: mac.map(|mac| MacAddr([0xfa, 0x16, 0x3e, 0, 0, mac])),
     };
     match asked.identifier.resolve(&requester).await {
-        Ok(Resolution::Found(port)) => port.device_id.clone(),
+        Ok(Resolution::Found(port)) => port.device_id.to_string(),
         Ok(Resolution::Pretender { claimed, real }) => {
             format!("{} as {}", real.device_id, claimed.device_id)
         }

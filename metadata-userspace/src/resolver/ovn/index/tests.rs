@@ -24,8 +24,8 @@ fn binding(datapath: u8, number: u8, device: &str) -> Binding {
             network_id: String::new(),
             mac: Some(mac(number)),
             addresses: vec![address(number)],
-            device_id: device.to_owned(),
-            project_id: String::new(),
+            device_id: device.into(),
+            project_id: Arc::default(),
         }),
     }
 }
@@ -39,7 +39,10 @@ fn index() -> Index {
 
 fn devices(index: &Index, number: u8) -> Vec<String> {
     let found = index.find(id(100), address(number), None);
-    let devices = found.by_address.iter().map(|port| port.device_id.clone());
+    let devices = found
+        .by_address
+        .iter()
+        .map(|port| port.device_id.to_string());
     devices.collect()
 }
 
