@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -27,6 +28,8 @@ const LONGEST: usize = 4096;
 pub enum ControlError {
     #[error("the other process is gone")]
     Closed,
+    #[error("the other process neither answered nor took an order for {0:?}: it hangs")]
+    Stuck(Duration),
     #[error("the control socket failed: {0}")]
     Socket(#[from] io::Error),
     #[error("a control message cannot be read: {0}")]

@@ -64,6 +64,8 @@ pub enum Order {
     },
     /// The answer to [`Report::LookUp`].
     LookedUp(LookedUp),
+    /// Say so, once each thread that serves guests has taken a turn.
+    IsAlive,
     /// Finish what is under way, accept nothing more, exit.
     Drain,
 }
@@ -75,6 +77,8 @@ pub enum Report {
     AskHostState,
     /// The answer to [`Order::Ready`].
     Ready,
+    /// The answer to [`Order::IsAlive`].
+    Alive,
     /// A unix socket has to be connected to; the configuration names it.
     Connect { path: PathBuf },
     /// A name's addresses are wanted; the configuration, or Keystone's catalog, has it.

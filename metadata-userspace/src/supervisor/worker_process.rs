@@ -1,6 +1,6 @@
 //! Keeping a worker alive, briefed, and supplied with sockets.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use super::look_ups::LookUps;
 use super::orders::{Briefing, ListenerId, Order, Report};
 use super::spawn::{Spawned, spawn};
 use super::succession::Succession;
+use super::vigil::{self, Turn, Vigil};
 use crate::config::Account;
 use crate::identity::Realm;
 use crate::inventory::Inventory;
@@ -132,15 +133,27 @@ impl WorkerProcess {
             return gone(&mut worker.child, &error).await;
         }
         let mut names = LookUps::new(&self.briefing.config);
+        let mut vigil = Vigil::begin();
         loop {
             let done = tokio::select! {
+                // What it said before it was asked for the last time counts.
+                biased;
                 status = worker.child.wait() => return End::Died(status),
                 report = worker.control.receive::<Report>() => match report {
+                    Ok((Report::Alive, _)) => {
+                        vigil.has_answered();
+                        Ok(())
+                    }
                     Ok((report, _)) => self.heard(&worker.control, report, &mut names).await,
                     Err(error) => Err(error),
                 },
+                turn = vigil.turn() => match turn {
+                    Turn::Ask => tell(&worker.control, &Order::IsAlive, None).await,
+                    Turn::Wait => Ok(()),
+                    Turn::GiveUp => Err(ControlError::Stuck(vigil::PATIENCE)),
+                },
                 looked_up = names.next() => {
-                    worker.control.send(&Order::LookedUp(looked_up), None).await
+                    tell(&worker.control, &Order::LookedUp(looked_up), None).await
                 }
                 command = self.commands.recv() => match command {
                     Some(command) => self.pass_on(&worker.control, command).await,
@@ -155,14 +168,14 @@ impl WorkerProcess {
 
     async fn brief(&self, control: &Control) -> Result<(), ControlError> {
         let briefing = to_memory_file(&self.briefing)?;
-        control.send(&Order::Start, Some(briefing.as_fd())).await?;
+        tell(control, &Order::Start, Some(briefing.as_fd())).await?;
         let succession = self.succession.as_fd();
-        control.send(&Order::Succession, Some(succession)).await?;
+        tell(control, &Order::Succession, Some(succession)).await?;
         for (id, listener) in self.listeners.iter() {
             hand_over(control, id, listener).await?;
         }
         if self.is_awaited {
-            control.send(&Order::Ready, None).await?;
+            tell(control, &Order::Ready, None).await?;
         }
         Ok(())
     }
@@ -191,10 +204,10 @@ impl WorkerProcess {
                 let connected = broker::connect(&path, &self.briefing.config);
                 let problem = connected.as_ref().err().map(ToString::to_string);
                 let socket = connected.as_ref().ok().map(AsFd::as_fd);
-                control
-                    .send(&Order::Connected { path, problem }, socket)
-                    .await
+                tell(control, &Order::Connected { path, problem }, socket).await
             }
+            // Heard where the worker is attended.
+            Report::Alive => Ok(()),
         }
     }
 
@@ -233,22 +246,20 @@ impl WorkerProcess {
 async fn send(control: &Control, command: &Command) -> Result<(), ControlError> {
     match command {
         Command::Open { id, listener } => hand_over(control, *id, listener).await,
-        Command::Close { id } => control.send(&Order::Close { id: *id }, None).await,
-        Command::Retire { id } => control.send(&Order::Retire { id: *id }, None).await,
+        Command::Close { id } => tell(control, &Order::Close { id: *id }, None).await,
+        Command::Retire { id } => tell(control, &Order::Retire { id: *id }, None).await,
         Command::Inventory(inventory) => {
-            control
-                .send(&Order::Inventory, Some(to_memory_file(inventory)?.as_fd()))
-                .await
+            let file = to_memory_file(inventory)?;
+            tell(control, &Order::Inventory, Some(file.as_fd())).await
         }
-        Command::Ready => control.send(&Order::Ready, None).await,
+        Command::Ready => tell(control, &Order::Ready, None).await,
         Command::RealmChanged { realm } => {
             let realm = realm.clone();
-            control.send(&Order::RealmChanged { realm }, None).await
+            tell(control, &Order::RealmChanged { realm }, None).await
         }
         Command::HostState(state) => {
-            control
-                .send(&Order::HostState, Some(to_memory_file(state)?.as_fd()))
-                .await
+            let file = to_memory_file(state)?;
+            tell(control, &Order::HostState, Some(file.as_fd())).await
         }
     }
 }
@@ -262,7 +273,17 @@ async fn hand_over(
         id,
         role: listener.role.clone(),
     };
-    control.send(&order, Some(listener.socket.as_fd())).await
+    tell(control, &order, Some(listener.socket.as_fd())).await
+}
+
+/// A worker that takes no orders must not hold the supervisor up.
+async fn tell(
+    control: &Control,
+    order: &Order,
+    file: Option<BorrowedFd<'_>>,
+) -> Result<(), ControlError> {
+    let sent = timeout(vigil::PATIENCE, control.send(order, file)).await;
+    sent.unwrap_or(Err(ControlError::Stuck(vigil::PATIENCE)))
 }
 
 /// A worker that cannot be spoken to is of no use, dead or not.

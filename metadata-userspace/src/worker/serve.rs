@@ -196,9 +196,14 @@ impl Worker {
             Order::LookedUp(LookedUp { host, found }) => self.names.answer(&host, found),
             Order::HostState => self.desk.answer(&from_memory_file(file)?),
             Order::Succession => self.succession = file.map(Succession::of),
-            Order::Start | Order::Ready | Order::Drain => {}
+            Order::Start | Order::Ready | Order::IsAlive | Order::Drain => {}
         }
         Ok(())
+    }
+
+    /// Comes once every thread that serves guests has taken a turn.
+    pub fn pulse(&self) -> impl Future<Output = ()> + use<> {
+        self.threads.pulse()
     }
 
     /// Serves guests with no supervisor behind it, until it is known who comes next.
