@@ -27,6 +27,8 @@ pub struct LogOptions {
 pub fn init(options: LogOptions) -> Result<(), TryInitError> {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(batch::Stderr)
+        // It would say on standard error that it cannot write to standard error, and panic.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal());
     tracing_subscriber::registry()
         .with(lines)

@@ -16,5 +16,6 @@ pub mod privilege;
 pub mod process;
 pub mod progress;
 pub mod repository;
+pub mod soak;
 mod stop;
 pub mod test;

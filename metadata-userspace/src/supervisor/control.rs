@@ -32,6 +32,8 @@ pub enum ControlError {
     Stuck(Duration),
     #[error("the control socket failed: {0}")]
     Socket(#[from] io::Error),
+    #[error("cannot make a file for a message: {0}")]
+    MemoryFile(io::Error),
     #[error("a control message cannot be read: {0}")]
     Malformed(#[from] serde_json::Error),
     #[error("a control message came without the file it announces")]
@@ -144,11 +146,16 @@ fn receive_once(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Option<OwnedFd>)
 
 /// Puts `value` into a memory file that can be sent.
 pub fn to_memory_file<T: Serialize>(value: &T) -> Result<OwnedFd, ControlError> {
-    let fd = memfd_create(c"metadatad", MFdFlags::MFD_CLOEXEC)?;
-    let mut file = File::from(fd);
-    // A briefing has secrets in it.
-    file.write_all(&Zeroizing::new(serde_json::to_vec(value)?))?;
-    Ok(file.into())
+    let bytes = serde_json::to_vec(value)?;
+    let made = memfd_create(c"metadatad", MFdFlags::MFD_CLOEXEC)
+        .map_err(io::Error::from)
+        .and_then(|fd| {
+            let mut file = File::from(fd);
+            // A briefing has secrets in it.
+            file.write_all(&Zeroizing::new(bytes))?;
+            Ok(file.into())
+        });
+    made.map_err(ControlError::MemoryFile)
 }
 
 /// Takes a value out of a memory file that was received.

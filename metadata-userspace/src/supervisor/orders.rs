@@ -79,10 +79,19 @@ pub enum Report {
     Ready,
     /// The answer to [`Order::IsAlive`].
     Alive,
+    /// There was no descriptor left for what came along.
+    Missed(Missed),
     /// A unix socket has to be connected to; the configuration names it.
     Connect { path: PathBuf },
     /// A name's addresses are wanted; the configuration, or Keystone's catalog, has it.
     LookUp { host: String },
+}
+
+/// What has to be ordered again when there are descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Missed {
+    Listener(ListenerId),
+    Inventory,
 }
 
 /// What came of looking a name up.

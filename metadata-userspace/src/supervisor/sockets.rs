@@ -79,10 +79,16 @@ fn open_unix(kind: Type, path: &Path, access: Access, backlog: u32) -> io::Resul
     Ok(socket.into())
 }
 
-/// Lets those connect who may.
+/// Lets those connect who may. Where they may already, nothing is written: the file system
+/// may have become read-only.
 pub fn give_to(path: &Path, access: Access) -> io::Result<()> {
-    chown(path, Some(access.uid), Some(access.gid))?;
-    std::fs::set_permissions(path, Permissions::from_mode(access.mode))
+    let Access { uid, gid, mode } = access;
+    let now = std::fs::metadata(path)?;
+    if (now.uid(), now.gid(), now.mode() & 0o7777) == (uid.as_raw(), gid.as_raw(), mode) {
+        return Ok(());
+    }
+    chown(path, Some(uid), Some(gid))?;
+    std::fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 /// Removes a socket nobody listens on; any other file stays, and fails the bind.

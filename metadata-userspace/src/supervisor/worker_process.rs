@@ -1,5 +1,6 @@
 //! Keeping a worker alive, briefed, and supplied with sockets.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitStatus;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use super::broker;
 use super::control::{Control, ControlError, to_memory_file};
 use super::listeners::{Listener, Listeners};
 use super::look_ups::LookUps;
-use super::orders::{Briefing, ListenerId, Order, Report};
+use super::orders::{Briefing, ListenerId, Missed, Order, Report};
 use super::spawn::{Spawned, spawn};
 use super::succession::Succession;
 use super::vigil::{self, Turn, Vigil};
@@ -67,6 +68,8 @@ pub struct WorkerProcess {
     briefing: Briefing,
     succession: Rc<Succession>,
     listeners: Listeners,
+    /// For which there was no descriptor.
+    missed: BTreeSet<Missed>,
     /// Whether somebody waits to hear that all is served.
     is_awaited: bool,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -93,6 +96,7 @@ impl WorkerProcess {
             briefing,
             succession,
             listeners: Listeners::default(),
+            missed: BTreeSet::new(),
             is_awaited: false,
             commands,
             events,
@@ -148,7 +152,7 @@ impl WorkerProcess {
                     Err(error) => Err(error),
                 },
                 turn = vigil.turn() => match turn {
-                    Turn::Ask => tell(&worker.control, &Order::IsAlive, None).await,
+                    Turn::Ask => self.ask_anew(&worker.control).await,
                     Turn::Wait => Ok(()),
                     Turn::GiveUp => Err(ControlError::Stuck(vigil::PATIENCE)),
                 },
@@ -166,7 +170,27 @@ impl WorkerProcess {
         }
     }
 
-    async fn brief(&self, control: &Control) -> Result<(), ControlError> {
+    /// Whether it is alive, and to take what it could not.
+    async fn ask_anew(&mut self, control: &Control) -> Result<(), ControlError> {
+        tell(control, &Order::IsAlive, None).await?;
+        for missed in std::mem::take(&mut self.missed) {
+            match missed {
+                Missed::Listener(id) => {
+                    if let Some(listener) = self.listeners.get(id) {
+                        hand_over(control, id, listener).await?;
+                    }
+                }
+                Missed::Inventory => {
+                    let command = Command::Inventory(self.briefing.inventory.clone());
+                    self.pass_on(control, command).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn brief(&mut self, control: &Control) -> Result<(), ControlError> {
+        self.missed.clear();
         let briefing = to_memory_file(&self.briefing)?;
         tell(control, &Order::Start, Some(briefing.as_fd())).await?;
         let succession = self.succession.as_fd();
@@ -206,6 +230,10 @@ impl WorkerProcess {
                 let socket = connected.as_ref().ok().map(AsFd::as_fd);
                 tell(control, &Order::Connected { path, problem }, socket).await
             }
+            Report::Missed(missed) => {
+                self.missed.insert(missed);
+                Ok(())
+            }
             // Heard where the worker is attended.
             Report::Alive => Ok(()),
         }
@@ -213,9 +241,19 @@ impl WorkerProcess {
 
     async fn pass_on(&mut self, control: &Control, command: Command) -> Result<(), ControlError> {
         let sent = send(control, &command).await;
+        let is_inventory = matches!(command, Command::Inventory(_));
         // Also when it failed: the next worker is told.
         self.remember(command);
-        sent
+        match sent {
+            // This process's fault, not the worker's.
+            Err(ControlError::MemoryFile(error)) => {
+                tracing::error!(%error, "cannot tell the worker everything; raise the limit of open files if this lasts");
+                self.missed
+                    .extend(is_inventory.then_some(Missed::Inventory));
+                Ok(())
+            }
+            sent => sent,
+        }
     }
 
     /// Keeps what the next worker has to be told as well.

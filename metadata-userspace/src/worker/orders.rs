@@ -36,10 +36,10 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
                     pulses.spawn(worker.pulse());
                     Ok(())
                 }
-                Ok((order, file)) => {
-                    worker.obey(order, file)?;
-                    Ok(())
-                }
+                Ok((order, file)) => match worker.obey(order, file)? {
+                    Some(missed) => control.send(&Report::Missed(missed), None).await,
+                    None => Ok(()),
+                },
                 Err(error) => Err(error),
             },
             Some(_) = pulses.join_next() => control.send(&Report::Alive, None).await,

@@ -33,7 +33,7 @@ use crate::resolver::Identifier;
 use crate::resolver::identifier::Ports;
 use crate::status::SandboxState;
 use crate::supervisor::control::{ControlError, from_memory_file};
-use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, LookedUp, Order};
+use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, LookedUp, Missed, Order};
 use crate::supervisor::succession::{Heir, Succession};
 
 /// What the worker cannot go on after.
@@ -43,8 +43,6 @@ pub enum WorkerError {
     Control(#[from] ControlError),
     #[error("the first order was not to start")]
     NotBriefed,
-    #[error("a socket was announced and did not come along")]
-    NoSocket,
     #[error("password_dir: {directory} cannot be used: {source}")]
     Passwords {
         directory: PathBuf,
@@ -166,25 +164,38 @@ impl Worker {
         })
     }
 
-    /// Carries out an order; `file` is what came along with it.
-    pub fn obey(&mut self, order: Order, file: Option<OwnedFd>) -> Result<(), WorkerError> {
+    /// Carries out an order; `file` is what came along with it. Says what has to be ordered
+    /// again because there was no descriptor for it.
+    pub fn obey(
+        &mut self,
+        order: Order,
+        file: Option<OwnedFd>,
+    ) -> Result<Option<Missed>, WorkerError> {
         match order {
             Order::Listen { id, role } => {
-                let serving = self.serve(role, &file.ok_or(WorkerError::NoSocket)?)?;
                 // Connections under another identity or other limits must not go on.
-                let before = self.serving.insert(id, serving).map(|before| before.tasks);
-                before.iter().flatten().for_each(AbortHandle::abort);
+                self.close(id);
+                let lost = || io::Error::from_raw_os_error(nix::libc::EMFILE);
+                let socket = file.ok_or_else(lost);
+                match socket.and_then(|socket| self.serve(role, &socket)) {
+                    Ok(serving) => drop(self.serving.insert(id, serving)),
+                    Err(error) => {
+                        tracing::error!(%error, "cannot serve a socket; trying again");
+                        return Ok(Some(Missed::Listener(id)));
+                    }
+                }
             }
-            Order::Close { id } => {
-                let tasks = self.serving.remove(&id).map(|serving| serving.tasks);
-                tasks.iter().flatten().for_each(AbortHandle::abort);
-            }
+            Order::Close { id } => self.close(id),
             Order::Retire { id } => {
                 if let Some(serving) = self.serving.remove(&id) {
                     serving.retirement.come();
                 }
             }
-            Order::Inventory => self.inventory.store(Arc::new(from_memory_file(file)?)),
+            Order::Inventory => match from_memory_file(file) {
+                Ok(inventory) => self.inventory.store(Arc::new(inventory)),
+                Err(ControlError::NoFile) => return Ok(Some(Missed::Inventory)),
+                Err(error) => return Err(error.into()),
+            },
             Order::RealmChanged { realm } => self.ports.distrust(&realm),
             Order::Connected { path, problem } => {
                 let answer = match (file, problem) {
@@ -194,11 +205,22 @@ impl Worker {
                 self.connections.answer(&path, answer);
             }
             Order::LookedUp(LookedUp { host, found }) => self.names.answer(&host, found),
-            Order::HostState => self.desk.answer(&from_memory_file(file)?),
+            Order::HostState => match from_memory_file(file) {
+                Ok(state) => self.desk.answer(&state),
+                // Whoever asked hears that there was no answer.
+                Err(ControlError::NoFile) => {}
+                Err(error) => return Err(error.into()),
+            },
             Order::Succession => self.succession = file.map(Succession::of),
             Order::Start | Order::Ready | Order::IsAlive | Order::Drain => {}
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Cuts off whoever is connected.
+    fn close(&mut self, id: ListenerId) {
+        let tasks = self.serving.remove(&id).map(|serving| serving.tasks);
+        tasks.iter().flatten().for_each(AbortHandle::abort);
     }
 
     /// Comes once every thread that serves guests has taken a turn.

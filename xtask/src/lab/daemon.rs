@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use setup::Setup;
+pub use setup::{Setup, Surroundings};
 
 use super::{bpffs, wait};
 use crate::process;
@@ -329,6 +329,9 @@ fn spawn(setup: &Setup, config: &Path, directory: &Path) -> Result<Child> {
     command.stdin(Stdio::null());
     command.stdout(log.try_clone()?).stderr(log);
     process::in_background(&mut command);
+    for surroundings in &setup.surroundings {
+        surroundings.prepare(&mut command)?;
+    }
     command
         .spawn()
         .with_context(|| format!("cannot start {}", binary.display()))

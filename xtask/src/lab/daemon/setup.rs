@@ -1,12 +1,22 @@
 //! How a daemon is configured.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Result;
 
 use crate::lab::service_manager::ServiceManager;
 use crate::lab::unique;
+
+/// What is special about the place in which a daemon is started.
+pub trait Surroundings: std::fmt::Debug + Send + Sync {
+    /// Has the command start its program there.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    fn prepare(&self, command: &mut Command) -> Result<()>;
+}
 
 /// What a daemon is to be told.
 #[derive(Clone, Debug)]
@@ -32,6 +42,8 @@ pub struct Setup {
     pub sections: String,
     /// Which starts it and keeps what it leaves.
     pub service_manager: Option<Arc<ServiceManager>>,
+    /// Where it runs, from the outermost inwards.
+    pub surroundings: Vec<Arc<dyn Surroundings>>,
 }
 
 impl Setup {
@@ -51,6 +63,7 @@ impl Setup {
             options: Vec::new(),
             sections: String::new(),
             service_manager: None,
+            surroundings: Vec::new(),
         })
     }
 
@@ -72,6 +85,13 @@ impl Setup {
     #[must_use]
     pub fn service_of(mut self, manager: &Arc<ServiceManager>) -> Self {
         self.service_manager = Some(manager.clone());
+        self
+    }
+
+    /// In these surroundings, within those that were given before.
+    #[must_use]
+    pub fn inside(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
+        self.surroundings.push(surroundings);
         self
     }
 
