@@ -107,17 +107,22 @@ impl Daemon {
 
     #[must_use]
     pub fn admin_socket(&self) -> PathBuf {
-        self.path("admin.sock")
+        self.run("admin.sock")
     }
 
     #[must_use]
     pub fn shim_socket(&self) -> PathBuf {
-        self.path("shim.sock")
+        self.run("shim.sock")
     }
 
     #[must_use]
     pub fn bpffs(&self) -> &Path {
         &self.setup.bpffs
+    }
+
+    fn run(&self, name: &str) -> PathBuf {
+        let directory = self.setup.run.as_deref();
+        directory.unwrap_or(self.directory.path()).join(name)
     }
 
     fn path(&self, name: &str) -> PathBuf {

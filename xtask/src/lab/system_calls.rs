@@ -21,6 +21,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 use super::daemon::Surroundings;
+use super::service_manager::aloft;
 
 /// A call that a process is about to make.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,7 @@ pub struct Call {
     pub arguments: [u64; 6],
 }
 
+/// Says with which error a call fails.
 type Rule = Box<dyn FnMut(&Call) -> Option<Errno> + Send>;
 
 /// Watches calls of these numbers. Others are not slowed down.
@@ -68,6 +70,7 @@ impl fmt::Debug for SystemCalls {
 impl Surroundings for SystemCalls {
     fn prepare(&self, command: &mut Command) -> Result<()> {
         let (ours, theirs) = UnixDatagram::pair()?;
+        let theirs = aloft(theirs)?;
         let rule = self.rule.clone();
         thread::spawn(move || {
             if let Ok(Some(calls)) = receive(&ours) {

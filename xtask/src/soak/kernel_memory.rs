@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::lab::daemon::Surroundings;
+use crate::lab::service_manager::aloft;
 use crate::lab::{unique, wait};
 
 const VERSION_1: &str = "/sys/fs/cgroup/memory";
@@ -73,6 +74,7 @@ impl Surroundings for KernelMemory {
         let members = File::options()
             .write(true)
             .open(self.group.join("cgroup.procs"))?;
+        let members = aloft(members)?;
         let join = move || {
             // Whoever writes 0 joins.
             Ok(nix::unistd::write(&members, b"0").map(drop)?)

@@ -42,6 +42,8 @@ pub struct Setup {
     pub sections: String,
     /// Which starts it and keeps what it leaves.
     pub service_manager: Option<Arc<ServiceManager>>,
+    /// Where its sockets for operators and shims are; in its own directory when nowhere.
+    pub run: Option<PathBuf>,
     /// Where it runs, from the outermost inwards.
     pub surroundings: Vec<Arc<dyn Surroundings>>,
 }
@@ -63,6 +65,7 @@ impl Setup {
             options: Vec::new(),
             sections: String::new(),
             service_manager: None,
+            run: None,
             surroundings: Vec::new(),
         })
     }
@@ -85,6 +88,13 @@ impl Setup {
     #[must_use]
     pub fn service_of(mut self, manager: &Arc<ServiceManager>) -> Self {
         self.service_manager = Some(manager.clone());
+        self
+    }
+
+    /// With its sockets for operators and shims in this directory.
+    #[must_use]
+    pub fn sockets_in(mut self, directory: &Path) -> Self {
+        self.run = Some(directory.to_owned());
         self
     }
 
@@ -148,10 +158,11 @@ impl Setup {
              embedded_api = {embedded_api}\n\
              namespaces = {}\n\
              bpffs = {}\n\
-             admin_socket = {here}/admin.sock\n\
-             shim_socket = {here}/shim.sock\n",
+             admin_socket = {run}/admin.sock\n\
+             shim_socket = {run}/shim.sock\n",
             self.namespaces.join(","),
             self.bpffs.display(),
+            run = self.run.as_deref().unwrap_or(directory).display(),
         );
         text.extend(lines(&self.options));
         text += &self.sections;
