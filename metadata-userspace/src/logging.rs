@@ -28,6 +28,8 @@ pub fn init(options: LogOptions) -> Result<(), TryInitError> {
     access::enable(options.access_log);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(batch::Stderr)
+        // It would say on standard error that it cannot write to standard error, and panic.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal());
     tracing_subscriber::registry()
         .with(lines)

@@ -19,4 +19,5 @@ pub mod sockets;
 pub mod spawn;
 pub mod succession;
 pub mod successor;
+pub mod vigil;
 pub mod worker_process;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{bench, build, build_and_load, fuzz, kernels, lint, openstack, test};
+use crate::{bench, build, build_and_load, fuzz, kernels, lint, openstack, soak, test};
 
 #[derive(Parser)]
 #[command(
@@ -52,6 +52,13 @@ enum Command {
     /// target/fuzz. `cargo xtask test` tries the seeds and thousands of others like
     /// them. Bytes that break something belong into fuzz/seeds once that is mended.
     Fuzz(fuzz::Arguments),
+    /// Have routers and guests come and go, and daemons be killed, for an hour
+    ///
+    /// One daemon is killed, restarted or reloaded every few seconds, another lives all
+    /// along; guests ask both. Every 30 s all comes to rest, and memory, open files,
+    /// threads, pins, programs and maps are counted. Fails when a request failed that no
+    /// killed worker had, or when anything grows. The table is written below target/soak.
+    Soak(soak::Arguments),
     /// Boot Debian's kernels in an emulator, and serve a guest on each
     ///
     /// Of 5.10, 6.1, 6.12 and the newest to be had, the packages for clouds are
@@ -83,6 +90,7 @@ pub fn main() -> ExitCode {
         Some(Command::Test(arguments)) => test::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
         Some(Command::Fuzz(arguments)) => fuzz::run(&arguments),
+        Some(Command::Soak(arguments)) => soak::run(&arguments),
         Some(Command::Kernels(arguments)) => kernels::run(&arguments),
         Some(Command::KernelsInside) => kernels::inside::run(),
         Some(Command::Openstack(arguments)) => openstack::run(&arguments),

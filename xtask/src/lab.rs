@@ -4,11 +4,13 @@
 
 pub mod agent_namespace;
 pub mod bpffs;
+pub mod clock;
 pub mod daemon;
 pub mod guest;
 pub mod haproxy;
 pub mod http;
 pub mod inventory;
+pub mod mounts;
 pub mod namespace;
 pub mod neighbours;
 pub mod netns_directory;
@@ -21,5 +23,6 @@ pub mod router;
 pub mod service_manager;
 pub mod shim;
 pub mod site;
+pub mod system_calls;
 pub mod unique;
 pub mod wait;

@@ -17,5 +17,6 @@ pub mod process;
 pub mod progress;
 pub mod releases;
 pub mod repository;
+pub mod soak;
 mod stop;
 pub mod test;

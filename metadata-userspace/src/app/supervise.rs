@@ -59,6 +59,8 @@ struct Supervisor {
     worker: WorkerState,
     inventory: Option<InventoryFile>,
     retry: Interval,
+    /// Whether what namespaces there are could not be read.
+    is_unlisted: bool,
     watchdog: Option<Interval>,
     lineage: Lineage,
     progress: Progress,
@@ -110,6 +112,7 @@ pub async fn supervise(
         worker: WorkerState::default(),
         inventory,
         retry: ticking(RETRY),
+        is_unlisted: false,
         watchdog: watchdog_interval().map(ticking),
         lineage,
         progress: Progress::Starting,
@@ -182,7 +185,7 @@ impl Supervisor {
         };
         let (has_work, has_failed, has_left) = (
             namespaces.registry.has_work(),
-            namespaces.registry.has_failed(),
+            self.is_unlisted || namespaces.registry.has_failed(),
             !namespaces.registry.left().is_empty(),
         );
         tokio::select! {
@@ -209,7 +212,12 @@ impl Supervisor {
             return Ok(());
         };
         match happening {
-            Happening::Directory(change) => registry.note(change)?,
+            Happening::Directory(change) => {
+                if let Err(error) = registry.note(change) {
+                    tracing::error!(%error, "cannot list the namespaces; trying again");
+                    self.is_unlisted = true;
+                }
+            }
             Happening::Inside(name) => registry.mark(name),
             Happening::Shim(Visit::Came {
                 shim,
@@ -221,7 +229,10 @@ impl Supervisor {
             }
             Happening::Shim(Visit::Left(id)) => registry.release(id),
             Happening::Work => registry.work(),
-            Happening::Retry => registry.mark_failed(),
+            Happening::Retry => {
+                registry.mark_failed();
+                self.is_unlisted = self.is_unlisted && registry.mark_all().is_err();
+            }
             Happening::Unwanted => {
                 let sockets = registry.left().end();
                 tracing::info!(sockets, "closed what an earlier daemon left open");

@@ -70,6 +70,9 @@ fn remedy(error: &(dyn Error + 'static)) -> &'static str {
             Some(nix::libc::EPERM) => {
                 return "; this takes CAP_BPF and CAP_NET_ADMIN (CAP_SYS_ADMIN before Linux 5.8)";
             }
+            Some(nix::libc::ENOMEM | nix::libc::ENOSPC) => {
+                return "; the kernel had no room for it: free memory, or raise the unit's MemoryMax";
+            }
             Some(nix::libc::ENOSYS) => return "; this kernel was built without CONFIG_BPF_SYSCALL",
             _ => cause = error.source(),
         }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use tokio::task::spawn_local;
 
@@ -19,7 +19,9 @@ pub struct Retiring(BTreeMap<Door, Retired>);
 
 #[derive(Debug)]
 struct Retired {
-    socket: Rc<OwnedFd>,
+    /// Held open by the task that is to end it: interfaces that are gone for good are not
+    /// to leave their sockets here.
+    socket: Weak<OwnedFd>,
     fate: Rc<Cell<Fate>>,
 }
 
@@ -38,8 +40,10 @@ impl Retiring {
             tracing::warn!(%error, "cannot turn new connections away; one may be lost");
         }
         let fate = Rc::new(Cell::new(Fate::Open));
-        spawn_local(end_later(socket.clone(), fate.clone()));
-        self.0.insert(door, Retired { socket, fate });
+        let open = Rc::downgrade(&socket);
+        spawn_local(end_later(socket, fate.clone()));
+        self.0.retain(|_, one| one.fate.get() == Fate::Open);
+        self.0.insert(door, Retired { socket: open, fate });
     }
 
     /// Whether connections of one may still have to end.
@@ -53,7 +57,7 @@ impl Retiring {
         if fate.get() == Fate::Closed {
             return None;
         }
-        let again = socket.try_clone().ok()?;
+        let again = socket.upgrade()?.try_clone().ok()?;
         fate.set(Fate::WantedAgain);
         Some(again)
     }
@@ -76,6 +80,21 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_nobody_wants_again_is_closed() {
+        LocalSet::new()
+            .run_until(async {
+                let mut retiring = Retiring::default();
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let socket = Rc::new(OwnedFd::from(listener));
+                let open = Rc::downgrade(&socket);
+                retiring.add(Door::Ipv6(2), socket);
+                sleep(LAST_WORDS * 2).await;
+                assert!(open.upgrade().is_none());
+            })
+            .await;
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_socket_that_is_wanted_again_goes_on_and_another_ends() {

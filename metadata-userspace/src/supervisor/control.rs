@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -27,8 +28,12 @@ const LONGEST: usize = 4096;
 pub enum ControlError {
     #[error("the other process is gone")]
     Closed,
+    #[error("the other process neither answered nor took an order for {0:?}: it hangs")]
+    Stuck(Duration),
     #[error("the control socket failed: {0}")]
     Socket(#[from] io::Error),
+    #[error("cannot make a file for a message: {0}")]
+    MemoryFile(io::Error),
     #[error("a control message cannot be read: {0}")]
     Malformed(#[from] serde_json::Error),
     #[error("a control message came without the file it announces")]
@@ -141,11 +146,16 @@ fn receive_once(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Option<OwnedFd>)
 
 /// Puts `value` into a memory file that can be sent.
 pub fn to_memory_file<T: Serialize>(value: &T) -> Result<OwnedFd, ControlError> {
-    let fd = memfd_create(c"metadatad", MFdFlags::MFD_CLOEXEC)?;
-    let mut file = File::from(fd);
-    // A briefing has secrets in it.
-    file.write_all(&Zeroizing::new(serde_json::to_vec(value)?))?;
-    Ok(file.into())
+    let bytes = serde_json::to_vec(value)?;
+    let made = memfd_create(c"metadatad", MFdFlags::MFD_CLOEXEC)
+        .map_err(io::Error::from)
+        .and_then(|fd| {
+            let mut file = File::from(fd);
+            // A briefing has secrets in it.
+            file.write_all(&Zeroizing::new(bytes))?;
+            Ok(file.into())
+        });
+    made.map_err(ControlError::MemoryFile)
 }
 
 /// Takes a value out of a memory file that was received.

@@ -27,6 +27,10 @@ impl Listeners {
         self.0.remove(&id);
     }
 
+    pub fn get(&self, id: ListenerId) -> Option<&Listener> {
+        self.0.get(&id)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (ListenerId, &Listener)> {
         self.0.iter().map(|(&id, listener)| (id, listener))
     }

@@ -64,6 +64,8 @@ pub enum Order {
     },
     /// The answer to [`Report::LookUp`].
     LookedUp(LookedUp),
+    /// Say so, once each thread that serves guests has taken a turn.
+    IsAlive,
     /// Finish what is under way, accept nothing more, exit.
     Drain,
 }
@@ -75,10 +77,21 @@ pub enum Report {
     AskHostState,
     /// The answer to [`Order::Ready`].
     Ready,
+    /// The answer to [`Order::IsAlive`].
+    Alive,
+    /// There was no descriptor left for what came along.
+    Missed(Missed),
     /// A unix socket has to be connected to; the configuration names it.
     Connect { path: PathBuf },
     /// A name's addresses are wanted; the configuration, or Keystone's catalog, has it.
     LookUp { host: String },
+}
+
+/// What has to be ordered again when there are descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Missed {
+    Listener(ListenerId),
+    Inventory,
 }
 
 /// What came of looking a name up.

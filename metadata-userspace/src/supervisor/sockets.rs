@@ -106,12 +106,18 @@ fn open_unix(kind: Type, path: &Path, access: Access, backlog: u32) -> io::Resul
     Ok(socket.into())
 }
 
-/// Gives a file or directory to who may use it.
+/// Gives a file or directory to who may use it. Where it is theirs already, nothing is
+/// written: the file system may have become read-only.
 pub fn give_to(path: &Path, access: Access) -> io::Result<()> {
+    let Access { uid, gid, mode } = access;
+    let now = std::fs::metadata(path)?;
+    if (now.uid(), now.gid(), now.mode() & 0o7777) == (uid.as_raw(), gid.as_raw(), mode) {
+        return Ok(());
+    }
     // The mode is the owner's to set, without further capability.
     chown(path, Some(Uid::effective()), Some(Gid::effective()))?;
-    std::fs::set_permissions(path, Permissions::from_mode(access.mode))?;
-    Ok(chown(path, Some(access.uid), Some(access.gid))?)
+    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    Ok(chown(path, Some(uid), Some(gid))?)
 }
 
 /// Removes a socket nobody listens on; any other file stays, and fails the bind.

@@ -1,6 +1,7 @@
 //! Keeping a worker alive, briefed, and supplied with sockets.
 
-use std::os::fd::AsFd;
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,9 +14,10 @@ use super::broker;
 use super::control::{Control, ControlError, to_memory_file};
 use super::listeners::{Listener, Listeners};
 use super::look_ups::LookUps;
-use super::orders::{Briefing, ListenerId, Order, Report};
+use super::orders::{Briefing, ListenerId, Missed, Order, Report};
 use super::spawn::{Spawned, spawn};
 use super::succession::Succession;
+use super::vigil::{self, Turn, Vigil};
 use crate::config::Account;
 use crate::identity::Realm;
 use crate::inventory::Inventory;
@@ -67,6 +69,8 @@ pub struct WorkerProcess {
     briefing: Briefing,
     succession: Rc<Succession>,
     listeners: Listeners,
+    /// For which there was no descriptor.
+    missed: BTreeSet<Missed>,
     /// Whether somebody waits to hear that all is served.
     is_awaited: bool,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -93,6 +97,7 @@ impl WorkerProcess {
             briefing,
             succession,
             listeners: Listeners::default(),
+            missed: BTreeSet::new(),
             is_awaited: false,
             commands,
             events,
@@ -133,15 +138,27 @@ impl WorkerProcess {
             return gone(&mut worker.child, &error).await;
         }
         let mut names = LookUps::new(&self.briefing.config);
+        let mut vigil = Vigil::begin();
         loop {
             let done = tokio::select! {
+                // What it said before it was asked for the last time counts.
+                biased;
                 status = worker.child.wait() => return End::Died(status),
                 report = worker.control.receive::<Report>() => match report {
+                    Ok((Report::Alive, _)) => {
+                        vigil.has_answered();
+                        Ok(())
+                    }
                     Ok((report, _)) => self.heard(&worker.control, report, &mut names).await,
                     Err(error) => Err(error),
                 },
+                turn = vigil.turn() => match turn {
+                    Turn::Ask => self.ask_anew(&worker.control).await,
+                    Turn::Wait => Ok(()),
+                    Turn::GiveUp => Err(ControlError::Stuck(vigil::PATIENCE)),
+                },
                 looked_up = names.next() => {
-                    worker.control.send(&Order::LookedUp(looked_up), None).await
+                    tell(&worker.control, &Order::LookedUp(looked_up), None).await
                 }
                 command = self.commands.recv() => match command {
                     Some(command) => self.pass_on(&worker.control, command).await,
@@ -154,16 +171,36 @@ impl WorkerProcess {
         }
     }
 
-    async fn brief(&self, control: &Control) -> Result<(), ControlError> {
+    /// Whether it is alive, and to take what it could not.
+    async fn ask_anew(&mut self, control: &Control) -> Result<(), ControlError> {
+        tell(control, &Order::IsAlive, None).await?;
+        for missed in std::mem::take(&mut self.missed) {
+            match missed {
+                Missed::Listener(id) => {
+                    if let Some(listener) = self.listeners.get(id) {
+                        hand_over(control, id, listener).await?;
+                    }
+                }
+                Missed::Inventory => {
+                    let command = Command::Inventory(self.briefing.inventory.clone());
+                    self.pass_on(control, command).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn brief(&mut self, control: &Control) -> Result<(), ControlError> {
+        self.missed.clear();
         let briefing = to_memory_file(&self.briefing)?;
-        control.send(&Order::Start, Some(briefing.as_fd())).await?;
+        tell(control, &Order::Start, Some(briefing.as_fd())).await?;
         let succession = self.succession.as_fd();
-        control.send(&Order::Succession, Some(succession)).await?;
+        tell(control, &Order::Succession, Some(succession)).await?;
         for (id, listener) in self.listeners.iter() {
             hand_over(control, id, listener).await?;
         }
         if self.is_awaited {
-            control.send(&Order::Ready, None).await?;
+            tell(control, &Order::Ready, None).await?;
         }
         Ok(())
     }
@@ -192,18 +229,32 @@ impl WorkerProcess {
                 let connected = broker::connect(&path, &self.briefing.config);
                 let problem = connected.as_ref().err().map(ToString::to_string);
                 let socket = connected.as_ref().ok().map(AsFd::as_fd);
-                control
-                    .send(&Order::Connected { path, problem }, socket)
-                    .await
+                tell(control, &Order::Connected { path, problem }, socket).await
             }
+            Report::Missed(missed) => {
+                self.missed.insert(missed);
+                Ok(())
+            }
+            // Heard where the worker is attended.
+            Report::Alive => Ok(()),
         }
     }
 
     async fn pass_on(&mut self, control: &Control, command: Command) -> Result<(), ControlError> {
         let sent = send(control, &command).await;
+        let is_inventory = matches!(command, Command::Inventory(_));
         // Also when it failed: the next worker is told.
         self.remember(command);
-        sent
+        match sent {
+            // This process's fault, not the worker's.
+            Err(ControlError::MemoryFile(error)) => {
+                tracing::error!(%error, "cannot tell the worker everything; raise the limit of open files if this lasts");
+                self.missed
+                    .extend(is_inventory.then_some(Missed::Inventory));
+                Ok(())
+            }
+            sent => sent,
+        }
     }
 
     /// Keeps what the next worker has to be told as well.
@@ -234,22 +285,20 @@ impl WorkerProcess {
 async fn send(control: &Control, command: &Command) -> Result<(), ControlError> {
     match command {
         Command::Open { id, listener } => hand_over(control, *id, listener).await,
-        Command::Close { id } => control.send(&Order::Close { id: *id }, None).await,
-        Command::Retire { id } => control.send(&Order::Retire { id: *id }, None).await,
+        Command::Close { id } => tell(control, &Order::Close { id: *id }, None).await,
+        Command::Retire { id } => tell(control, &Order::Retire { id: *id }, None).await,
         Command::Inventory(inventory) => {
-            control
-                .send(&Order::Inventory, Some(to_memory_file(inventory)?.as_fd()))
-                .await
+            let file = to_memory_file(inventory)?;
+            tell(control, &Order::Inventory, Some(file.as_fd())).await
         }
-        Command::Ready => control.send(&Order::Ready, None).await,
+        Command::Ready => tell(control, &Order::Ready, None).await,
         Command::RealmChanged { realm } => {
             let realm = realm.clone();
-            control.send(&Order::RealmChanged { realm }, None).await
+            tell(control, &Order::RealmChanged { realm }, None).await
         }
         Command::HostState(state) => {
-            control
-                .send(&Order::HostState, Some(to_memory_file(state)?.as_fd()))
-                .await
+            let file = to_memory_file(state)?;
+            tell(control, &Order::HostState, Some(file.as_fd())).await
         }
     }
 }
@@ -263,7 +312,17 @@ async fn hand_over(
         id,
         role: listener.role.clone(),
     };
-    control.send(&order, Some(listener.socket.as_fd())).await
+    tell(control, &order, Some(listener.socket.as_fd())).await
+}
+
+/// A worker that takes no orders must not hold the supervisor up.
+async fn tell(
+    control: &Control,
+    order: &Order,
+    file: Option<BorrowedFd<'_>>,
+) -> Result<(), ControlError> {
+    let sent = timeout(vigil::PATIENCE, control.send(order, file)).await;
+    sent.unwrap_or(Err(ControlError::Stuck(vigil::PATIENCE)))
 }
 
 /// A worker that cannot be spoken to is of no use, dead or not.

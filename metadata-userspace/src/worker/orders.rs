@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::sandbox;
@@ -23,6 +24,7 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
     let sandbox = sandbox::enter(&briefing.config)?;
     let mut worker = Worker::new(briefing, sandbox)?;
     names::ask(worker.names.clone());
+    let mut pulses = JoinSet::new();
     loop {
         let (desk, connections) = (worker.desk.clone(), worker.connections.clone());
         let names = worker.names.clone();
@@ -30,12 +32,17 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
             order = control.receive::<Order>() => match order {
                 Ok((Order::Drain, _)) => break,
                 Ok((Order::Ready, _)) => control.send(&Report::Ready, None).await,
-                Ok((order, file)) => {
-                    worker.obey(order, file)?;
+                Ok((Order::IsAlive, _)) => {
+                    pulses.spawn(worker.pulse());
                     Ok(())
                 }
+                Ok((order, file)) => match worker.obey(order, file)? {
+                    Some(missed) => control.send(&Report::Missed(missed), None).await,
+                    None => Ok(()),
+                },
                 Err(error) => Err(error),
             },
+            Some(_) = pulses.join_next() => control.send(&Report::Alive, None).await,
             path = connections.asked() => control.send(&Report::Connect { path }, None).await,
             host = names.asked() => control.send(&Report::LookUp { host }, None).await,
             () = desk.asked() => control.send(&Report::AskHostState, None).await,

@@ -30,7 +30,7 @@ use crate::resolver::Identifier;
 use crate::resolver::identifier::Ports;
 use crate::status::SandboxState;
 use crate::supervisor::control::{ControlError, from_memory_file};
-use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, LookedUp, Order};
+use crate::supervisor::orders::{Briefing, ListenerId, ListenerRole, LookedUp, Missed, Order};
 use crate::supervisor::succession::{Heir, Succession};
 
 /// What the worker cannot go on after.
@@ -40,8 +40,6 @@ pub enum WorkerError {
     Control(#[from] ControlError),
     #[error("the first order was not to start")]
     NotBriefed,
-    #[error("a socket was announced and did not come along")]
-    NoSocket,
     #[error("password_dir: {directory} cannot be used: {source}")]
     Passwords {
         directory: PathBuf,
@@ -164,11 +162,23 @@ impl Worker {
         })
     }
 
-    /// Carries out an order; `file` is what came along with it.
-    pub fn obey(&mut self, order: Order, file: Option<OwnedFd>) -> Result<(), WorkerError> {
+    /// Carries out an order; `file` is what came along with it. Says what has to be ordered
+    /// again because there was no descriptor for it.
+    pub fn obey(
+        &mut self,
+        order: Order,
+        file: Option<OwnedFd>,
+    ) -> Result<Option<Missed>, WorkerError> {
         match order {
             Order::Listen { id, role } => {
-                self.serve(id, role, file.ok_or(WorkerError::NoSocket)?)?;
+                let lost = || io::Error::from_raw_os_error(nix::libc::EMFILE);
+                let socket = file.ok_or_else(lost);
+                if let Err(error) = socket.and_then(|socket| self.serve(id, role, socket)) {
+                    // Connections under another identity or other limits must not go on.
+                    self.proxy.close(id);
+                    tracing::error!(%error, "cannot serve a socket; trying again");
+                    return Ok(Some(Missed::Listener(id)));
+                }
             }
             Order::Close { id } => self.proxy.close(id),
             Order::Retire { id } => {
@@ -176,7 +186,11 @@ impl Worker {
                     self.threads.spawn_once(&self.tasks, last);
                 }
             }
-            Order::Inventory => self.inventory.store(Arc::new(from_memory_file(file)?)),
+            Order::Inventory => match from_memory_file(file) {
+                Ok(inventory) => self.inventory.store(Arc::new(inventory)),
+                Err(ControlError::NoFile) => return Ok(Some(Missed::Inventory)),
+                Err(error) => return Err(error.into()),
+            },
             Order::RealmChanged { realm } => self.ports.distrust(&realm),
             Order::Connected { path, problem } => {
                 let answer = match (file, problem) {
@@ -186,11 +200,21 @@ impl Worker {
                 self.connections.answer(&path, answer);
             }
             Order::LookedUp(LookedUp { host, found }) => self.names.answer(&host, found),
-            Order::HostState => self.desk.answer(&from_memory_file(file)?),
+            Order::HostState => match from_memory_file(file) {
+                Ok(state) => self.desk.answer(&state),
+                // Whoever asked hears that there was no answer.
+                Err(ControlError::NoFile) => {}
+                Err(error) => return Err(error.into()),
+            },
             Order::Succession => self.succession = file.map(Succession::of),
-            Order::Start | Order::Ready | Order::Drain => {}
+            Order::Start | Order::Ready | Order::IsAlive | Order::Drain => {}
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Comes once every thread that serves guests has taken a turn.
+    pub fn pulse(&self) -> impl Future<Output = ()> + use<> {
+        self.threads.pulse()
     }
 
     /// Serves guests with no supervisor behind it, until it is known who comes next.

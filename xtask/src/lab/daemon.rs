@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use setup::Setup;
+pub use setup::{Setup, Surroundings};
 
 use super::{bpffs, wait};
 use crate::process;
@@ -107,17 +107,22 @@ impl Daemon {
 
     #[must_use]
     pub fn admin_socket(&self) -> PathBuf {
-        self.path("admin.sock")
+        self.run("admin.sock")
     }
 
     #[must_use]
     pub fn shim_socket(&self) -> PathBuf {
-        self.path("shim.sock")
+        self.run("shim.sock")
     }
 
     #[must_use]
     pub fn bpffs(&self) -> &Path {
         &self.setup.bpffs
+    }
+
+    fn run(&self, name: &str) -> PathBuf {
+        let directory = self.setup.run.as_deref();
+        directory.unwrap_or(self.directory.path()).join(name)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -338,6 +343,9 @@ fn spawn(setup: &Setup, config: &Path, directory: &Path) -> Result<Child> {
     command.stdin(Stdio::null());
     command.stdout(log.try_clone()?).stderr(log);
     process::in_background(&mut command);
+    for surroundings in &setup.surroundings {
+        surroundings.prepare(&mut command)?;
+    }
     command
         .spawn()
         .with_context(|| format!("cannot start {}", binary.display()))

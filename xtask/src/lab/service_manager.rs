@@ -141,6 +141,16 @@ impl ServiceManager {
     }
 }
 
+/// The same under a number that the child's copies of what is kept do not take.
+///
+/// # Errors
+/// When there are too many open files.
+pub fn aloft(fd: impl AsFd) -> Result<OwnedFd> {
+    let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(ALOFT))?;
+    // SAFETY: made a moment ago, for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 impl Shared {
     fn hear(&self, socket: &UnixDatagram) {
         let mut buffer = [0; 4096];

@@ -1,12 +1,22 @@
 //! How a daemon is configured.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Result;
 
 use crate::lab::service_manager::ServiceManager;
 use crate::lab::unique;
+
+/// What is special about the place in which a daemon is started.
+pub trait Surroundings: std::fmt::Debug + Send + Sync {
+    /// Has the command start its program there.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    fn prepare(&self, command: &mut Command) -> Result<()>;
+}
 
 /// What a daemon is to be told.
 #[derive(Clone, Debug)]
@@ -32,6 +42,10 @@ pub struct Setup {
     pub sections: String,
     /// Which starts it and keeps what it leaves.
     pub service_manager: Option<Arc<ServiceManager>>,
+    /// Where its sockets for operators and shims are; in its own directory when nowhere.
+    pub run: Option<PathBuf>,
+    /// Where it runs, from the outermost inwards.
+    pub surroundings: Vec<Arc<dyn Surroundings>>,
 }
 
 impl Setup {
@@ -51,6 +65,8 @@ impl Setup {
             options: Vec::new(),
             sections: String::new(),
             service_manager: None,
+            run: None,
+            surroundings: Vec::new(),
         })
     }
 
@@ -72,6 +88,20 @@ impl Setup {
     #[must_use]
     pub fn service_of(mut self, manager: &Arc<ServiceManager>) -> Self {
         self.service_manager = Some(manager.clone());
+        self
+    }
+
+    /// With its sockets for operators and shims in this directory.
+    #[must_use]
+    pub fn sockets_in(mut self, directory: &Path) -> Self {
+        self.run = Some(directory.to_owned());
+        self
+    }
+
+    /// In these surroundings, within those that were given before.
+    #[must_use]
+    pub fn inside(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
+        self.surroundings.push(surroundings);
         self
     }
 
@@ -128,10 +158,11 @@ impl Setup {
              embedded_api = {embedded_api}\n\
              namespaces = {}\n\
              bpffs = {}\n\
-             admin_socket = {here}/admin.sock\n\
-             shim_socket = {here}/shim.sock\n",
+             admin_socket = {run}/admin.sock\n\
+             shim_socket = {run}/shim.sock\n",
             self.namespaces.join(","),
             self.bpffs.display(),
+            run = self.run.as_deref().unwrap_or(directory).display(),
         );
         text.extend(lines(&self.options));
         text += &self.sections;

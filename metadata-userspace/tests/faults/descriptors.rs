@@ -1,0 +1,88 @@
+//! EMFILE: a process may open no file more.
+
+use std::process::Command;
+
+use anyhow::Result;
+use std::fs;
+use xtask::lab::http;
+use xtask::process;
+
+use crate::{DOCUMENT, Estate, guest_of, is_alive};
+
+/// No file more, until this is dropped.
+struct NoMore(u32);
+
+impl NoMore {
+    fn files_of(pid: u32) -> Result<Self> {
+        limit(pid, "1")?;
+        Ok(Self(pid))
+    }
+}
+
+impl Drop for NoMore {
+    fn drop(&mut self) {
+        if let Err(error) = limit(self.0, "1024") {
+            eprintln!("warning: {error:#}");
+        }
+    }
+}
+
+/// What is open stays open.
+fn limit(pid: u32, files: &str) -> Result<()> {
+    let mut command = Command::new("prlimit");
+    command.args(["--pid", &pid.to_string(), &format!("--nofile={files}:")]);
+    process::read(&mut command).map(drop)
+}
+
+#[test]
+fn a_supervisor_that_can_open_nothing_leaves_those_served_who_are() -> Result<()> {
+    let mut estate = Estate::create(|setup| setup)?;
+    let worker = estate.site.daemon.worker_pid()?;
+    let no_more = NoMore::files_of(estate.site.daemon.pid())?;
+    let newcomer = estate.newcomer()?;
+    let name = newcomer.router.namespace().name().to_owned();
+    let daemon = &estate.site.daemon;
+    daemon.wait_log(&["ERROR", &name, "cannot be served", "Too many open files"])?;
+    // Operators hear why they hear nothing.
+    assert!(daemon.status().is_err());
+    daemon.wait_log(&["ERROR", "cannot tell the worker", "open files"])?;
+    estate.is_served()?;
+    assert!(is_alive(worker), "the worker was replaced");
+    drop(no_more);
+    estate.wait_newcomer_served(&newcomer)?;
+    assert_eq!(estate.site.daemon.worker_pid()?, worker);
+    Ok(())
+}
+
+#[test]
+fn a_worker_that_can_open_nothing_answers_who_is_connected_and_lets_others_wait() -> Result<()> {
+    let mut estate = Estate::create(|setup| setup)?;
+    let worker = estate.site.daemon.worker_pid()?;
+    let guest = guest_of(&estate.site);
+    let mut connected = guest.connect()?;
+    assert_eq!(http::get(&mut connected, DOCUMENT, "")?.status, 200);
+    let no_more = NoMore::files_of(worker)?;
+    // It takes neither the new router's socket nor the new inventory.
+    let newcomer = estate.newcomer()?;
+    let file = estate.site.daemon.inventory_file();
+    let renamed = fs::read_to_string(&file)?.replace("\"c1\"", "\"renamed\"");
+    fs::write(&file, renamed)?;
+    let waiting = std::thread::spawn(move || guest.get(DOCUMENT));
+    let daemon = &estate.site.daemon;
+    daemon.wait_log(&["ERROR", "cannot serve a socket", "trying again"])?;
+    daemon.wait_log(&["WARN", "cannot accept connections", "open files"])?;
+    daemon.wait_log(&["inventory read"])?;
+    assert_eq!(http::get(&mut connected, DOCUMENT, "")?.status, 200);
+    drop(no_more);
+    let answered = waiting
+        .join()
+        .map_err(|_| anyhow::anyhow!("the guest panicked"))?;
+    assert_eq!(answered?.status, 200);
+    estate.wait_newcomer_served(&newcomer)?;
+    let guest = guest_of(&estate.site);
+    estate.site.daemon.wait("the new inventory counts", |_| {
+        Ok(guest.get(DOCUMENT)?.json()?["name"] == "renamed")
+    })?;
+    assert_eq!(estate.site.daemon.worker_pid()?, worker);
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! The processes of one daemon, whoever their parents are now: told by the program that
+//! they execute, of which each daemon has a copy.
+
+use std::fs;
+use std::path::Path;
+
+/// What a process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Supervisor,
+    Worker,
+    Holder,
+}
+
+/// A living process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    pub(super) role: Role,
+}
+
+/// All that execute this program.
+pub(super) fn executing(program: &Path) -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter_map(|pid| {
+        let executed = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        (executed == program).then(|| Process {
+            pid,
+            role: role_of(&line),
+        })
+    })
+    .collect()
+}
+
+fn role_of(command_line: &[u8]) -> Role {
+    match command_line.split(|byte| *byte == 0).nth(1) {
+        Some(b"worker") => Role::Worker,
+        Some(b"holder") => Role::Holder,
+        _ => Role::Supervisor,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_argument_tells_the_role() {
+        assert_eq!(role_of(b"metadatad\0worker\0--uid\0"), Role::Worker);
+        assert_eq!(role_of(b"metadatad\0holder\0"), Role::Holder);
+        assert_eq!(role_of(b"/x/metadatad\0run\0"), Role::Supervisor);
+    }
+}
