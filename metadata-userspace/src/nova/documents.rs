@@ -66,10 +66,7 @@ impl Documents {
         if life.is_zero() || !tells {
             return;
         }
-        let document = Arc::new(Document {
-            answer: answer.compact(),
-            since: now,
-        });
+        let document = Arc::new(Document::of(answer, now));
         let mut shelves = self.lock();
         shelves.put(question, document);
         if let Some(born) = now.checked_sub(life) {
@@ -109,6 +106,13 @@ impl Documents {
 }
 
 impl Document {
+    pub(super) fn of(answer: &WholeAnswer, now: Instant) -> Self {
+        Self {
+            answer: answer.compact(),
+            since: now,
+        }
+    }
+
     pub(super) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }
