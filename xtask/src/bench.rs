@@ -51,6 +51,9 @@ pub struct Arguments {
         Lane::NovaInTurn, Lane::Nova, Lane::Metadatad, Lane::Neutron,
     ])]
     lanes: Vec<Lane>,
+    /// Seconds after which guests of the storm part ask no more
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    patience: u64,
     /// Only this part
     #[arg(long, value_enum)]
     only: Option<Selection>,
@@ -135,6 +138,7 @@ impl Arguments {
             ("rounds", u64::from(self.rounds)),
             ("seconds", self.seconds),
             ("routers", u64::from(self.routers)),
+            ("patience", self.patience),
         ] {
             arguments.push(format!("--{name}={value}"));
         }
@@ -210,10 +214,7 @@ impl Session {
             plan: arguments.plan()?,
             routers: arguments.router_count()?,
             sizes: arguments.sizes(),
-            storm: match arguments.quick {
-                true => Size::QUICK,
-                false => Size::FULL,
-            },
+            storm: Size::of(arguments.quick, arguments.patience),
             lanes: arguments.lanes.clone(),
             prints_json: arguments.json,
             machine,

@@ -116,6 +116,12 @@ impl Answers {
                     self.metrics.shared.inc();
                     return Ok(answer.into());
                 }
+                // Another began to wait earlier, and has waited too long.
+                Some(Ok(Brought::Failure(error)))
+                    if matches!(*error, NovaError::Busy(_)) && started.elapsed() < deadline =>
+                {
+                    turn.resume().await;
+                }
                 Some(Ok(Brought::Failure(error))) => return Err(error),
                 Some(Ok(Brought::TooMuch)) => {
                     turn.resume().await;

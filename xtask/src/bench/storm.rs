@@ -44,19 +44,19 @@ pub(super) struct Size {
 }
 
 impl Size {
-    pub(super) const FULL: Self = Self {
-        routers: 10,
-        guests_each: 100,
-        spread: Duration::from_secs(10),
-        limit: Duration::from_secs(600),
-    };
-    /// Shows that it works.
-    pub(super) const QUICK: Self = Self {
-        routers: 2,
-        guests_each: 10,
-        spread: Duration::from_secs(1),
-        limit: Duration::from_secs(120),
-    };
+    /// The whole storm, or so small a one that shows that it works.
+    pub(super) fn of(is_quick: bool, patience: u64) -> Self {
+        let (routers, guests_each, spread) = match is_quick {
+            true => (2, 10, 1),
+            false => (10, 100, 10),
+        };
+        Self {
+            routers,
+            guests_each,
+            spread: Duration::from_secs(spread),
+            limit: Duration::from_secs(patience),
+        }
+    }
 }
 
 /// metadatad's lane `rounds` times, the others, which are slow, once.

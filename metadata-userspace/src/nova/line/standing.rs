@@ -7,9 +7,9 @@ use tokio::time::{Duration, Instant};
 /// An instance that was answered so lately is in the middle of its boot.
 const BEGUN: Duration = Duration::from_secs(15);
 
-/// A guest that gave up, and asks again so soon, keeps its place: cloud-init does after a
-/// second.
-const KEPT: Duration = Duration::from_secs(15);
+/// A guest that asks again so soon keeps its place, whether its first request still waits
+/// or not. cloud-init gives up after 10 s and comes again after one more.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// What is known of those who waited lately.
 #[derive(Debug, Default)]
