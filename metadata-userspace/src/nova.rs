@@ -10,6 +10,7 @@ mod fetches;
 mod hang;
 mod health;
 mod length;
+mod line;
 pub(crate) mod path;
 mod question;
 mod request;
@@ -20,6 +21,7 @@ mod request;
     reason = "a test fails by panicking"
 )]
 mod tests;
+mod versions;
 mod whole;
 mod within;
 

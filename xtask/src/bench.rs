@@ -14,6 +14,7 @@ mod rounds;
 mod scale;
 mod statistics;
 mod steering;
+mod storm;
 mod table;
 mod usage;
 
@@ -27,6 +28,7 @@ use serde_json::{Map, Value, json};
 
 use self::machine::Machine;
 use self::rounds::Plan;
+use self::storm::{Lane, Size};
 use crate::progress::Progress;
 use crate::releases::{self, Profile};
 use crate::{build, packages, privilege, repository, stop};
@@ -55,6 +57,14 @@ pub struct Arguments {
     /// Only these of the part `restarts`
     #[arg(long, value_delimiter = ',')]
     acts: Vec<restarts::Act>,
+    /// Lanes of the storm part, in this order
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [
+        Lane::NovaInTurn, Lane::Nova, Lane::Metadatad, Lane::Neutron,
+    ])]
+    lanes: Vec<Lane>,
+    /// Seconds after which guests of the storm part ask no more
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    patience: u64,
     /// Only this part
     #[arg(long, value_enum)]
     only: Option<Selection>,
@@ -91,6 +101,9 @@ enum Selection {
     /// Real Neutron and metadatad, the same cloud behind both; only when asked
     /// for, because it brings that cloud up
     Openstack,
+    /// A thousand guests of that cloud that boot within 10 s; only when asked for,
+    /// because Neutron's path takes ten minutes
+    Storm,
 }
 
 /// Builds, becomes root, measures, prints and writes down.
@@ -144,6 +157,7 @@ impl Arguments {
             ("routers", u64::from(self.routers)),
             ("times", u64::from(self.times)),
             ("upgrades", u64::from(self.upgrades)),
+            ("patience", self.patience),
         ] {
             arguments.push(format!("--{name}={value}"));
         }
@@ -158,6 +172,12 @@ impl Arguments {
             .iter()
             .filter_map(clap::ValueEnum::to_possible_value);
         arguments.extend(acts.map(|act| format!("--acts={}", act.get_name())));
+        let lanes = self
+            .lanes
+            .iter()
+            .filter_map(clap::ValueEnum::to_possible_value);
+        let lanes: Vec<_> = lanes.map(|lane| lane.get_name().to_owned()).collect();
+        arguments.push(format!("--lanes={}", lanes.join(",")));
         let sizes: Vec<String> = self.sizes.iter().map(usize::to_string).collect();
         arguments.push(format!("--sizes={}", sizes.join(",")));
         let flags = [(self.quick, "--quick"), (self.json, "--json")];
@@ -218,6 +238,8 @@ struct Session {
     sizes: Vec<usize>,
     counts: restarts::Counts,
     acts: Vec<restarts::Act>,
+    storm: Size,
+    lanes: Vec<Lane>,
     prints_json: bool,
     machine: Machine,
     results: Map<String, Value>,
@@ -233,6 +255,8 @@ impl Session {
             sizes: arguments.sizes(),
             counts: arguments.counts(),
             acts: arguments.acts.clone(),
+            storm: Size::of(arguments.quick, arguments.patience),
+            lanes: arguments.lanes.clone(),
             prints_json: arguments.json,
             machine,
             results: Map::new(),
@@ -273,6 +297,14 @@ impl Session {
                 progress.step("restarting under load");
                 let restarts = restarts::run(binary, self.counts, &self.acts)?;
                 self.keep("restarts", &restarts)
+            }
+            Selection::Storm => {
+                progress.step("letting guests boot");
+                let rounds = self.plan.rounds;
+                self.keep(
+                    "storm",
+                    &storm::run(binary, self.storm, &self.lanes, rounds)?,
+                )
             }
             Selection::Memory => {
                 progress.step("comparing what many routers cost");

@@ -5,6 +5,7 @@ mod addresses;
 mod agent_list;
 mod api;
 mod cloud;
+mod crowd;
 mod down;
 mod fabric;
 mod lifecycle;
@@ -27,6 +28,7 @@ use anyhow::Result;
 use self::place::Place;
 use crate::{build, privilege};
 
+pub(crate) use self::crowd::{Crowd, Member};
 pub(crate) use self::running::RunningCloud;
 
 /// Options of `cargo xtask openstack`.

@@ -17,6 +17,9 @@ pub(super) fn answer(error: &NovaError) -> Response<Body> {
         NovaError::Deadline(_) => {
             reply::unavailable("The metadata service did not answer in time.")
         }
+        NovaError::Busy(_) => {
+            reply::unavailable("The metadata service has more to do than it can.")
+        }
         NovaError::Queued(_) => {
             reply::unavailable("Earlier requests of this guest are still not answered.")
         }

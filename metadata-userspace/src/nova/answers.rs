@@ -14,6 +14,7 @@ use super::exchange::Exchange;
 use super::fetches::{Brought, Duty, Fetch, Fetches};
 use super::question::Question;
 use super::request::Asked;
+use super::versions::Versions;
 use super::whole::{self, Read};
 use super::within::within;
 use crate::body::{self, Body};
@@ -32,6 +33,7 @@ pub(super) struct Answers {
     exchange: Arc<Exchange>,
     fetches: Arc<Fetches>,
     documents: Documents,
+    versions: Versions,
     metrics: NovaMetrics,
     log: Occasionally,
 }
@@ -45,6 +47,7 @@ impl Answers {
                 fresh: config.response_ttl,
                 stale: config.stale_if_error,
             }),
+            versions: Versions::default(),
             metrics,
             log: Occasionally::default(),
         }
@@ -64,6 +67,12 @@ impl Answers {
                 Some(answer) => answer,
                 None => self.stale(&question, &document, "it hangs"),
             });
+        }
+        if self.exchange.line.is_busy()
+            && let Some(list) = self.versions.last(&question, Instant::now())
+        {
+            self.metrics.cached.inc();
+            return Ok(list.response(Instant::now()));
         }
         let outcome = self.fetched(&question, turn).await;
         let Some(reason) = failure(&outcome) else {
@@ -107,6 +116,12 @@ impl Answers {
                     self.metrics.shared.inc();
                     return Ok(answer.into());
                 }
+                // Another began to wait earlier, and has waited too long.
+                Some(Ok(Brought::Failure(error)))
+                    if matches!(*error, NovaError::Busy(_)) && started.elapsed() < deadline =>
+                {
+                    turn.resume().await;
+                }
                 Some(Ok(Brought::Failure(error))) => return Err(error),
                 Some(Ok(Brought::TooMuch)) => {
                     turn.resume().await;
@@ -123,6 +138,7 @@ impl Answers {
         match self.read(question, limit).await {
             Ok(Read::Whole(answer)) => {
                 self.documents.learn(question, &answer, Instant::now());
+                self.versions.learn(question, &answer, Instant::now());
                 duty.done(|| Brought::Answer(answer.clone()));
                 Ok(answer.into())
             }

@@ -69,8 +69,7 @@ impl Documents {
         let mut shelves = self.lock();
         // Most answers are the last one again, and copying one costs as much as asking.
         if !shelves.renew(question, answer, now) {
-            let answer = Arc::new(answer.compact());
-            shelves.put(question, Document { answer, since: now });
+            shelves.put(question, Document::of(answer, now));
         }
         if let Some(born) = now.checked_sub(life) {
             shelves.drop_older_than(born);
@@ -109,6 +108,13 @@ impl Documents {
 }
 
 impl Document {
+    pub(super) fn of(answer: &WholeAnswer, now: Instant) -> Self {
+        Self {
+            answer: Arc::new(answer.compact()),
+            since: now,
+        }
+    }
+
     pub(super) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }

@@ -16,6 +16,8 @@ pub enum NovaError {
     Connect(#[from] ConnectError),
     #[error("no answer within {0:?}")]
     Deadline(Duration),
+    #[error("it had more to do than it could, and the request's turn did not come within {0:?}")]
+    Busy(Duration),
     #[error("earlier requests of the same guest were not answered within {0:?}")]
     Queued(Duration),
     #[error("the connection ended before the answer")]

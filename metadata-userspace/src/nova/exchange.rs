@@ -13,6 +13,7 @@ use super::connect;
 use super::hang::Hang;
 use super::health::Health;
 use super::length;
+use super::line::Line;
 use super::request::{Asked, RequestMaker};
 use super::within::within;
 use crate::body::request::RequestFault;
@@ -32,6 +33,7 @@ pub(super) struct Exchange {
     pub(super) deadline: Duration,
     pub(super) hang: Hang,
     pub(super) health: Health,
+    pub(super) line: Arc<Line>,
     metrics: NovaMetrics,
     refusals: Occasionally,
 }
@@ -50,6 +52,7 @@ impl Exchange {
             deadline: config.deadline,
             hang: Hang::new(config.deadline),
             health: Health::new(dependency),
+            line: Arc::default(),
             metrics,
             refusals: Occasionally::default(),
         })
@@ -63,7 +66,13 @@ impl Exchange {
         body: Body,
         limit: Duration,
     ) -> Result<Response<Body>, NovaError> {
+        let asking = Instant::now();
+        let instance = &asked.instance.id;
+        let Some(place) = within(limit, pin!(self.line.place(instance))).await else {
+            return Err(NovaError::Busy(limit));
+        };
         let started = Instant::now();
+        let limit = limit.saturating_sub(asking.elapsed());
         let answer = match body.is_end_stream() {
             true => self.watched(asked, limit).await,
             // A guest that sends its body slowly says nothing about Nova.
@@ -72,6 +81,7 @@ impl Exchange {
         let answer = answer.unwrap_or(Err(NovaError::Deadline(self.deadline)));
         let answer = answer.inspect_err(|error| self.health.failed(error))?;
         self.hang.answered();
+        place.answered(instance);
         self.metrics.requests.count(answer.status());
         self.metrics
             .latency

@@ -54,7 +54,10 @@ impl Health {
 
     pub(super) fn failed(&self, error: &NovaError) {
         match error {
-            NovaError::RequestBody(_) | NovaError::Identity(_) | NovaError::Path(_) => {}
+            NovaError::RequestBody(_)
+            | NovaError::Identity(_)
+            | NovaError::Path(_)
+            | NovaError::Busy(_) => {}
             error => self.down(&logging::chain(error)),
         }
     }

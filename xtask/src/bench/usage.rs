@@ -51,6 +51,16 @@ pub(super) fn cpu_time(pid: u32) -> Result<f64> {
     Ok(ticks * tick)
 }
 
+/// CPU time of this process without its children, in microseconds.
+///
+/// # Errors
+/// When `/proc` is not mounted.
+pub(super) fn own_cpu_time() -> Result<f64> {
+    let text = fs::read_to_string("/proc/self/stat")?;
+    let stat = parse_stat(&text).context("/proc/self/stat is malformed")?;
+    Ok(stat.ticks * microseconds_per_tick()?)
+}
+
 /// Memory of some processes, in KiB.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Memory {

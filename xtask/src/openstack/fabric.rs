@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::cloud::{self, Instance, Networks, PlannedNetwork, Port};
+use super::crowd;
 use super::place::Place;
 use super::services::{neutron, ovn};
 use super::stopping;
@@ -18,7 +19,7 @@ use crate::lab::wait;
 use crate::process;
 
 /// The agents' interface driver, `lab_interface.py`, knows this name.
-const SWITCH: &str = "lab-switch";
+pub(super) const SWITCH: &str = "lab-switch";
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The namespace of an instance.
@@ -227,6 +228,7 @@ pub(super) fn remove(place: &Place) -> Result<()> {
     if let Ok(instances) = cloud::instances(place) {
         names.extend(instances.keys().map(|name| guest(name).name().to_owned()));
     }
+    names.extend(crowd::leftovers(place));
     for name in names {
         namespace::remove(&name);
     }

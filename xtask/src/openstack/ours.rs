@@ -99,6 +99,10 @@ impl Ours {
         outcome.with_context(|| format!("see {}", self.log.display()))
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(super) fn status(&self) -> Result<Value> {
         let text = process::read(self.command("status").arg("--json"))?;
         Ok(serde_json::from_str(&text)?)

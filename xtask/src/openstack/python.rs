@@ -18,7 +18,7 @@ const REQUIREMENTS: &str = include_str!("../../openstack/requirements.txt");
 /// What the cloud holds: networks, routers, instances.
 pub(super) const PLAN: &str = include_str!("../../openstack/plan.json");
 
-const HELPERS: [(&str, &str); 7] = [
+const HELPERS: [(&str, &str); 10] = [
     ("lab.py", include_str!("../../openstack/lab.py")),
     ("identity.py", include_str!("../../openstack/identity.py")),
     ("networks.py", include_str!("../../openstack/networks.py")),
@@ -27,7 +27,16 @@ const HELPERS: [(&str, &str); 7] = [
         include_str!("../../openstack/report_switch.py"),
     ),
     ("ports.py", include_str!("../../openstack/ports.py")),
+    ("nova_rows.py", include_str!("../../openstack/nova_rows.py")),
     ("instances.py", include_str!("../../openstack/instances.py")),
+    (
+        "crowd_ports.py",
+        include_str!("../../openstack/crowd_ports.py"),
+    ),
+    (
+        "crowd_instances.py",
+        include_str!("../../openstack/crowd_instances.py"),
+    ),
     (
         "lab_interface.py",
         include_str!("../../openstack/lab_interface.py"),

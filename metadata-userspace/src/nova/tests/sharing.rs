@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::nova::tests::gated::Gated;
 
 const LIMIT: Duration = Duration::from_secs(5);
+/// Nobody who has to wait for others gets a place so soon.
+const SHORT: Duration = Duration::from_millis(20);
 
 /// What a guest heard: a body, or why there is none.
 type Heard = JoinHandle<Result<String, String>>;
@@ -55,6 +58,59 @@ async fn many_guests_requests_are_one_to_nova() {
     // Shared, not cached.
     assert_eq!(client.get().await.unwrap(), "hello");
     assert_eq!(server.requests(), 2);
+}
+
+/// As when Nova is busy and a guest comes again, because it has no patience.
+#[tokio::test]
+async fn who_joins_later_waits_for_as_long_as_anybody() {
+    let server = Gated::start("hello").await;
+    let client = Client::of(server.address);
+    let mut places = Vec::new();
+    while let Ok(place) = timeout(SHORT, client.nova.exchange.line.place("other")).await {
+        places.push(place);
+    }
+    let first = ask(&client, instance(), "/openstack");
+    sleep(client.nova.exchange.deadline / 2).await;
+    let second = ask(&client, instance(), "/openstack");
+    let error = heard(first).await.unwrap_err();
+    assert!(error.contains("more to do"), "{error}");
+    drop(places);
+    server.open();
+    assert_eq!(heard(second).await.unwrap(), "hello");
+    assert_eq!(server.requests(), 1);
+}
+
+/// cloud-init's first request, while Nova is busy with others.
+#[tokio::test]
+async fn the_list_of_versions_waits_for_nobody() {
+    let server = Gated::start("latest").await;
+    server.open();
+    let client = Client::of(server.address);
+    assert_eq!(
+        heard(ask(&client, instance(), "/openstack")).await.unwrap(),
+        "latest"
+    );
+    let mut places = Vec::new();
+    while let Ok(place) = timeout(SHORT, client.nova.exchange.line.place("other")).await {
+        places.push(place);
+    }
+    let waiting = ask(&client, instance(), "/openstack/latest");
+    settle().await;
+    let other = Instance {
+        id: "another".to_owned(),
+        ..instance()
+    };
+    for path in ["/openstack", "/openstack/"] {
+        assert_eq!(
+            heard(ask(&client, other.clone(), path)).await.unwrap(),
+            "latest"
+        );
+    }
+    assert_eq!((server.requests(), waiting.is_finished()), (1, false));
+    drop(places);
+    assert_eq!(heard(waiting).await.unwrap(), "latest");
+    heard(ask(&client, other, "/openstack")).await.unwrap();
+    assert_eq!(server.requests(), 3, "Nova is asked when it has time");
 }
 
 #[tokio::test]

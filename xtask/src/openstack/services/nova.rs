@@ -77,18 +77,31 @@ fn manage(place: &Place, arguments: &[&str]) -> Result<String> {
 }
 
 pub(in super::super) fn service(place: &Place) -> Service {
+    with_files(place, vec![place.path(CONFIGURATION)])
+}
+
+/// The same Nova with its own default of how long it remembers an instance: 15 s.
+pub(in super::super) fn with_default_cache(place: &Place) -> Result<Service> {
+    let text = "[api]\nmetadata_cache_expiration = 15\n";
+    let further = place.write("conf/nova_default_cache.conf", text)?;
+    // Of an option that is set twice, the last one holds.
+    Ok(with_files(place, vec![place.path(CONFIGURATION), further]))
+}
+
+fn with_files(place: &Place, configuration: Vec<PathBuf>) -> Service {
     // The first of these files is the pipeline's.
-    let files: [PathBuf; 2] = [
-        place.path("venv/etc/nova/api-paste.ini"),
-        place.path(CONFIGURATION),
-    ];
-    let list = files.each_ref().map(|file| file.display().to_string());
+    let mut files = vec![place.path("venv/etc/nova/api-paste.ini")];
+    files.extend(configuration);
+    let list: Vec<_> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     wsgi::service(
         place,
         NAME,
         "nova.wsgi.metadata:application",
         addresses::NOVA_METADATA,
         vec![("OS_NOVA_CONFIG_FILES", list.join(";"))],
-        files.into(),
+        files,
     )
 }
