@@ -216,7 +216,7 @@ fn documents_without_date_and_command_are_older_ones() {
 #[test]
 fn guests_that_never_got_their_metadata_are_counted() {
     let drawn = Drawn::of(&[("storm", storm())]);
-    drawn.says("not yet with haproxy + Neutron's agent (only 1 of 4 had it by then)");
+    drawn.says("not yet with haproxy + Neutron's agent (only 1 of 4 had it)");
     drawn.says("after 12.0 s with metadatad");
     drawn.says("2 boot without it with haproxy + Neutron's agent");
 }

@@ -143,13 +143,8 @@ impl Storm {
         let runs: Vec<_> = self.runs.iter().filter(|run| run.lane == lane).collect();
         let unreached = runs.iter().filter(|run| until(run).is_none());
         let fewest = unreached.map(|run| run.complete.len()).min();
-        let remark = fewest.map(|complete| {
-            format!(
-                "only {} of {} had it by then",
-                count(complete),
-                count(self.guests)
-            )
-        });
+        let remark = fewest
+            .map(|complete| format!("only {} of {} had it", count(complete), count(self.guests)));
         let times = runs
             .iter()
             .map(|run| until(run).unwrap_or(self.limit_seconds));

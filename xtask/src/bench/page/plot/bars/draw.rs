@@ -84,17 +84,21 @@ impl Layout {
 }
 
 impl Drawing<'_> {
-    /// The figures below, as far as there is room between them.
+    /// The figures below, as far as there is room; powers of ten have it first.
     fn axis(&mut self) {
-        let mut free = 0.0;
-        for tick in self.layout.axis.ticks() {
+        let is_power_of_ten = |tick: &f64| tick.log10().fract().abs() < 1e-9;
+        let ticks = self.layout.axis.ticks().into_iter();
+        let (first, rest): (Vec<_>, Vec<_>) = ticks.partition(is_power_of_ten);
+        let mut taken: Vec<(f64, f64)> = Vec::new();
+        for tick in first.into_iter().chain(rest) {
             let x = self.layout.x(tick);
             let label = self.bars.unit.tick(tick);
-            let half = width(&label) / 2.0;
-            if x - half >= free {
+            let half = (width(&label) + GAP) / 2.0;
+            let (left, right) = (x - half, x + half);
+            if taken.iter().all(|(from, to)| right < *from || left > *to) {
                 let place = (x, self.layout.bottom + 18.0);
                 self.sheet.append(text(place, "middle", PALE_INK, &label));
-                free = x + half + GAP;
+                taken.push((left, right));
             }
         }
     }
