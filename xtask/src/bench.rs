@@ -7,6 +7,7 @@ mod memory;
 mod neighbours;
 mod nginx;
 mod openstack;
+mod page;
 mod path;
 mod report;
 mod restarts;
@@ -21,8 +22,10 @@ mod usage;
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -71,6 +74,13 @@ pub struct Arguments {
     /// One round of one second, 20 routers, 3 restarts: shows that it works, not how fast
     #[arg(long)]
     quick: bool,
+    /// Write docs/benchmarks.md, with plots, from what each part left in target/bench;
+    /// without --only, measure every part before
+    #[arg(long)]
+    report: bool,
+    /// Measure nothing: write that page from what earlier runs left
+    #[arg(long, exclusive = true)]
+    redraw: bool,
     /// Print the JSON instead of the tables
     #[arg(long)]
     json: bool,
@@ -112,15 +122,10 @@ enum Selection {
 /// When something cannot be installed, built or run, or a contender fails a
 /// request: then nothing is compared.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let parts = match arguments.only {
-        Some(only) => vec![only],
-        None => vec![
-            Selection::Steering,
-            Selection::Neighbours,
-            Selection::Path,
-            Selection::Memory,
-        ],
-    };
+    if arguments.redraw {
+        return draw();
+    }
+    let parts = arguments.parts();
     let mut progress = Progress::new(parts.len() + 2);
     let binary = build(arguments, &mut progress)?;
     privilege::become_root(&arguments.as_root())?;
@@ -132,9 +137,24 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             eprintln!("\ninterrupted: everything is removed");
             return Ok(());
         }
-        outcome?;
+        match outcome {
+            // An hour of other parts is not given up for one.
+            Err(error) if arguments.report => session.note_failure(part, &error),
+            outcome => outcome?,
+        }
     }
     session.finish()
+}
+
+fn draw() -> Result<()> {
+    let page = page::write(&results(), &repository::root().join("docs"))?;
+    eprintln!("      written to {}", page.display());
+    Ok(())
+}
+
+/// Where parts leave what they measured.
+fn results() -> PathBuf {
+    repository::target().join("bench")
 }
 
 fn build(arguments: &Arguments, progress: &mut Progress) -> Result<PathBuf> {
@@ -148,6 +168,19 @@ fn build(arguments: &Arguments, progress: &mut Progress) -> Result<PathBuf> {
 }
 
 impl Arguments {
+    fn parts(&self) -> Vec<Selection> {
+        match self.only {
+            Some(only) => vec![only],
+            None if self.report => Selection::value_variants().to_vec(),
+            None => vec![
+                Selection::Steering,
+                Selection::Neighbours,
+                Selection::Path,
+                Selection::Memory,
+            ],
+        }
+    }
+
     /// The same again for the process that is root, where all is built.
     fn as_root(&self) -> Vec<String> {
         let mut arguments = vec!["bench".to_owned(), "--no-build".to_owned()];
@@ -180,7 +213,11 @@ impl Arguments {
         arguments.push(format!("--lanes={}", lanes.join(",")));
         let sizes: Vec<String> = self.sizes.iter().map(usize::to_string).collect();
         arguments.push(format!("--sizes={}", sizes.join(",")));
-        let flags = [(self.quick, "--quick"), (self.json, "--json")];
+        let flags = [
+            (self.quick, "--quick"),
+            (self.report, "--report"),
+            (self.json, "--json"),
+        ];
         arguments.extend(
             flags
                 .iter()
@@ -188,6 +225,18 @@ impl Arguments {
                 .map(|(_, flag)| (*flag).to_owned()),
         );
         arguments
+    }
+
+    /// What measures a part again.
+    fn command(&self, part: &str) -> String {
+        let sizes: Vec<String> = self.sizes.iter().map(usize::to_string).collect();
+        let amount = match part {
+            _ if self.quick => "--quick".to_owned(),
+            "memory" => format!("--routers {}", self.routers),
+            "scale" => format!("--sizes {}", sizes.join(",")),
+            _ => format!("--rounds {} --seconds {}", self.rounds, self.seconds),
+        };
+        format!("cargo xtask bench --only {part} {amount}")
     }
 
     fn plan(&self) -> Result<Plan> {
@@ -231,6 +280,13 @@ impl Arguments {
     }
 }
 
+impl Selection {
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 /// One run of the command.
 struct Session {
     plan: Plan,
@@ -243,6 +299,9 @@ struct Session {
     prints_json: bool,
     machine: Machine,
     results: Map<String, Value>,
+    arguments: Arguments,
+    /// Parts without a result.
+    failed: Vec<String>,
 }
 
 impl Session {
@@ -260,6 +319,8 @@ impl Session {
             prints_json: arguments.json,
             machine,
             results: Map::new(),
+            arguments: arguments.clone(),
+            failed: Vec::new(),
         };
         if !session.prints_json {
             println!("{}", session.machine.describe());
@@ -318,8 +379,14 @@ impl Session {
         if !self.prints_json {
             print!("{part}");
         }
-        let document = json!({ "machine": self.machine, "plan": self.plan, name: part });
-        let directory = repository::target().join("bench");
+        let document = json!({
+            "machine": self.machine,
+            "plan": self.plan,
+            "measured": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            "command": self.arguments.command(name),
+            name: part,
+        });
+        let directory = results();
         fs::create_dir_all(&directory)?;
         let file = directory.join(format!("{name}.json"));
         fs::write(&file, format!("{document:#}\n"))
@@ -332,10 +399,23 @@ impl Session {
         Ok(())
     }
 
+    fn note_failure(&mut self, part: Selection, error: &anyhow::Error) {
+        eprintln!("error: {}: {error:#}", part.name());
+        self.failed.push(part.name());
+    }
+
     fn finish(self) -> Result<()> {
         if self.prints_json {
             println!("{}", serde_json::to_string_pretty(&self.results)?);
         }
+        if self.arguments.report {
+            draw()?;
+        }
+        ensure!(
+            self.failed.is_empty(),
+            "these parts failed, and the page has what was measured of them earlier: {}",
+            self.failed.join(", ")
+        );
         Ok(())
     }
 }

@@ -44,6 +44,10 @@ enum Command {
     /// front of a constant answer; one router and many. Prints tables, and writes
     /// JSON below target/bench. On an idle machine only: the load generator and
     /// the servers share its processors.
+    ///
+    /// With `--report`, measures every part, which takes more than an hour, and writes
+    /// docs/benchmarks.md with plots; with `--report --only PART` it renews one part. A
+    /// part that fails keeps what was measured of it earlier.
     Bench(bench::Arguments),
     /// Look for bytes that break what holds for each reader of bytes from outside
     ///

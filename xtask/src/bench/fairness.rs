@@ -26,8 +26,8 @@ use super::statistics::Spread;
 use crate::stop;
 
 /// How much longer others' slowest hundredth may take than without a flood.
-const AIM_NEIGHBOUR: f64 = 2.0;
-const AIM_ELSEWHERE: f64 = 1.2;
+pub(super) const AIM_NEIGHBOUR: f64 = 2.0;
+pub(super) const AIM_ELSEWHERE: f64 = 1.2;
 
 /// A flood runs for so long before it is measured, and its end is waited for as long.
 const SETTLE: Duration = Duration::from_millis(500);

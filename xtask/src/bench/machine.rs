@@ -5,12 +5,12 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{process, repository};
 
 /// Ratios of different machines may be compared, with care; rates may not.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Machine {
     processors: usize,
     model: String,
@@ -63,6 +63,33 @@ impl Machine {
             self.commit,
             self.versions.join("; ")
         )
+    }
+
+    pub(super) fn hardware_and_versions(&self) -> String {
+        // What follows is an address, or whose copyright it is.
+        let names = |line: &String| {
+            let name = line.split(" - ").next().unwrap_or_default();
+            name.split(" Copyright")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let versions: Vec<_> = self.versions.iter().map(names).collect();
+        format!(
+            "{} × {}, kernel {}; {}.",
+            self.processors,
+            self.model,
+            self.kernel,
+            versions.join("; ")
+        )
+    }
+
+    pub(super) fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    pub(super) fn load_average(&self) -> f64 {
+        self.load_average
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::load::{Generator, Load, Workload};
 use super::nginx;
@@ -14,7 +14,7 @@ use crate::lab::guest::Guest;
 use crate::stop;
 
 /// How much is measured.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Plan {
     pub(super) rounds: usize,
     /// Of each run.

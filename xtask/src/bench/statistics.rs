@@ -1,6 +1,6 @@
 //! Medians: a mean would follow the one run that something disturbed.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The median, 0 of nothing.
 pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -21,7 +21,7 @@ pub(super) fn percentile(sorted: &[f64], part: usize) -> f64 {
 }
 
 /// A median and what lies around it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Spread {
     pub(super) lowest: f64,
     pub(super) median: f64,

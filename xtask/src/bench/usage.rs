@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use nix::unistd::{SysconfVar, sysconf};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// CPU time of the whole machine since boot, in microseconds.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ pub(super) fn own_cpu_time() -> Result<f64> {
 }
 
 /// Memory of some processes, in KiB.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Memory {
     pub(super) rss_kib: u64,
     /// Shared pages are divided among those who share them.
