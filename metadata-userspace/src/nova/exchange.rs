@@ -13,7 +13,7 @@ use super::connect;
 use super::hang::Hang;
 use super::health::Health;
 use super::length;
-use super::line::Line;
+use super::line::{Line, Place};
 use super::request::{Asked, RequestMaker};
 use super::within::within;
 use crate::body::request::RequestFault;
@@ -68,8 +68,10 @@ impl Exchange {
     ) -> Result<Response<Body>, NovaError> {
         let asking = Instant::now();
         let instance = &asked.instance.id;
-        let Some(place) = within(limit, pin!(self.line.place(instance))).await else {
-            return Err(NovaError::Busy(limit));
+        let place = match body.is_end_stream() {
+            true => Some(self.place(instance, limit).await?),
+            // A guest that sends its body slowly would keep it from others.
+            false => None,
         };
         let started = Instant::now();
         let limit = limit.saturating_sub(asking.elapsed());
@@ -81,7 +83,9 @@ impl Exchange {
         let answer = answer.unwrap_or(Err(NovaError::Deadline(self.deadline)));
         let answer = answer.inspect_err(|error| self.health.failed(error))?;
         self.hang.answered();
-        place.answered(instance);
+        if let Some(place) = &place {
+            place.answered(instance);
+        }
         self.metrics.requests.count(answer.status());
         self.metrics
             .latency
@@ -96,6 +100,11 @@ impl Exchange {
             );
         }
         Ok(answer)
+    }
+
+    async fn place(&self, instance: &str, limit: Duration) -> Result<Place, NovaError> {
+        let place = within(limit, pin!(self.line.place(instance))).await;
+        place.ok_or(NovaError::Busy(limit))
     }
 
     /// A request without a body, by whose waiting a hang is noticed.
