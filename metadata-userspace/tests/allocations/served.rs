@@ -1,6 +1,7 @@
 //! The hops of the worker on a thread of their own.
 
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -16,12 +17,10 @@ use metadatad::logging::batch::Writer;
 use metadatad::logging::{self, LogOptions};
 use metadatad::metrics::Metrics;
 use metadatad::nova::Nova;
-use metadatad::proxy::retire::Retirement;
 use metadatad::proxy::{Origin, Proxy, Upstream};
 use metadatad::resolver::Identifier;
 use metadatad::resolver::inventory::InventoryPorts;
 use metadatad::upstream::TlsFiles;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::counting::Counters;
@@ -41,14 +40,14 @@ pub(crate) fn serve(response_ttl: Duration) -> Served {
         Writer::start().unwrap().collector().install();
         counters.count_here();
         runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();
             let realm = Realm::Router(ROUTER.to_owned());
             let origin = Arc::new(Origin::new(realm, "qrouter-test", None));
-            let retirement = Retirement::with(&CancellationToken::new());
-            Arc::new(proxy(response_ttl))
-                .serve(listener, origin, retirement)
-                .await;
+            let proxy = Arc::new(proxy(response_ttl));
+            proxy.open(1, listener.into(), origin).unwrap();
+            proxy.serve().await.unwrap();
         });
     });
     Served {
@@ -91,7 +90,8 @@ fn proxy(response_ttl: Duration) -> Proxy {
         metrics.agent.clone(),
     );
     let upstream = Upstream::Agent(Arc::new(agent));
-    Proxy::new(&proxy_config(), upstream, metrics.proxy.clone())
+    let (metrics, never) = (metrics.proxy.clone(), CancellationToken::new());
+    Proxy::new(&proxy_config(), upstream, metrics, &never).unwrap()
 }
 
 fn inventory() -> Inventory {

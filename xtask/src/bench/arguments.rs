@@ -33,7 +33,7 @@ pub struct Arguments {
     pub(super) acts: Vec<restarts::Act>,
     /// Lanes of the storm part, in this order
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [
-    pub(super) Lane::NovaInTurn, Lane::Nova, Lane::Metadatad, Lane::Neutron,
+    Lane::NovaInTurn, Lane::Nova, Lane::Metadatad, Lane::Neutron,
     ])]
     pub(super) lanes: Vec<Lane>,
     /// Seconds after which guests of the storm part ask no more
@@ -154,6 +154,8 @@ impl Arguments {
             _ if self.quick => "--quick".to_owned(),
             "memory" => format!("--routers {}", self.routers),
             "scale" => format!("--sizes {}", sizes.join(",")),
+            "restarts" => format!("--times {} --upgrades {}", self.times, self.upgrades),
+            "storm" => format!("--rounds {} --patience {}", self.rounds, self.patience),
             _ => format!("--rounds {} --seconds {}", self.rounds, self.seconds),
         };
         format!("cargo xtask bench --only {part} {amount}")

@@ -97,7 +97,7 @@ async fn the_list_of_versions_waits_for_nobody() {
     let waiting = ask(&client, instance(), "/openstack/latest");
     settle().await;
     let other = Instance {
-        id: "another".to_owned(),
+        id: "another".into(),
         ..instance()
     };
     for path in ["/openstack", "/openstack/"] {
