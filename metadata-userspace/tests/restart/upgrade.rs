@@ -140,7 +140,7 @@ fn an_upgrade_that_is_killed_at_any_moment_leaves_guests_served() -> Result<()> 
             installed.install(release)?;
             installed.served.manager.clear_said();
             let daemon = &mut installed.served.site.daemon;
-            if moment % 2 == 0 {
+            if moment.is_multiple_of(2) {
                 daemon.stop()?;
                 daemon.launch_again()?;
             } else {
