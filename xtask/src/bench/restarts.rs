@@ -34,8 +34,8 @@ const NOTES: &[&str] = &[
      kept; latencies are counted from when a request was due",
     "closed idle: a request met the end of a kept connection, as with any server, and was sent \
      again on a new one (RFC 9112, 9.3.1)",
-    "in flight: cut off on an established connection, sent before all threads of the killed \
-     process had ended and noticed after the kill; whatever else fails is a failure",
+    "in flight: cut off on an established connection, sent before all threads of a killed \
+     worker had ended and noticed after the kill; whatever else fails is a failure",
     "a killed daemon is started again after 0.5 s, as by the unit; upgrades are reloads after \
      another release was installed: other programs, another ABI, and this release again",
 ];

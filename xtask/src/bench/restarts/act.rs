@@ -60,20 +60,19 @@ impl Act {
             Self::Reload => scene.reload()?,
             Self::Upgrade => scene.upgrade(number)?,
             Self::KillParent => {
-                kills.kill(&[scene.daemon.pid()])?;
                 scene.daemon.kill()?;
                 sleep(UNTIL_STARTED_AGAIN);
                 scene.start_again()?;
             }
             Self::KillWorker => {
                 let worker = scene.daemon.worker_pid()?;
-                kills.kill(&[worker])?;
+                kills.kill(worker, None)?;
                 scene.await_another_worker(worker)?;
                 sleep(LIFE_OF_A_WORKER);
             }
             Self::KillBoth => {
-                // The parent first, or it starts another worker.
-                kills.kill(&[scene.daemon.pid(), scene.daemon.worker_pid()?])?;
+                kills.kill(scene.daemon.worker_pid()?, Some(scene.daemon.pid()))?;
+                // It is dead already.
                 scene.daemon.kill()?;
                 sleep(UNTIL_STARTED_AGAIN);
                 scene.start_again()?;

@@ -25,7 +25,7 @@ pub(super) struct Figures {
     pub(super) failures: BTreeMap<String, usize>,
     pub(super) p99_ms: f64,
     pub(super) slowest_ms: f64,
-    /// The longest time from a kill to the end of all threads.
+    /// The longest time from a worker's kill to the end of all its threads.
     pub(super) longest_kill_ms: f64,
 }
 

@@ -1,4 +1,5 @@
-//! When processes were killed, and when they had ended.
+//! When workers were killed, and when they had ended. Nothing of a request is in the hands
+//! of a parent.
 
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -11,9 +12,7 @@ use nix::sys::signal::Signal;
 
 use crate::lab::daemon::send;
 
-const LIMIT: PollTimeout = PollTimeout::MAX;
-
-/// From before the first signal until the last thread had ended.
+/// From before the signal until the last thread had ended.
 #[derive(Clone, Copy, Debug)]
 struct Kill {
     began: Instant,
@@ -25,16 +24,18 @@ struct Kill {
 pub(super) struct Kills(Vec<Kill>);
 
 impl Kills {
-    /// Kills processes, all at once, and waits for their ends.
+    /// Kills a worker, and its parent just before if one is given: it would start
+    /// another. Waits for the end of the worker.
     ///
     /// # Errors
     /// When there is no such process.
-    pub(super) fn kill(&mut self, pids: &[u32]) -> Result<()> {
-        let processes: Vec<OwnedFd> = pids.iter().map(|pid| open(*pid)).collect::<Result<_>>()?;
+    pub(super) fn kill(&mut self, worker: u32, parent: Option<u32>) -> Result<()> {
+        let process = open(worker)?;
         let began = Instant::now();
-        pids.iter()
-            .try_for_each(|pid| send(*pid, Signal::SIGKILL))?;
-        processes.iter().try_for_each(await_end)?;
+        for pid in parent.into_iter().chain([worker]) {
+            send(pid, Signal::SIGKILL)?;
+        }
+        await_end(&process)?;
         let ended = Instant::now();
         self.0.push(Kill { began, ended });
         Ok(())
@@ -46,7 +47,7 @@ impl Kills {
         kills.any(|kill| sent <= kill.ended && cut >= kill.began)
     }
 
-    /// The longest time that processes took to end.
+    /// The longest time that a worker took to end.
     pub(super) fn longest(&self) -> Duration {
         let took = self.0.iter().map(|kill| kill.ended - kill.began);
         took.max().unwrap_or_default()
@@ -66,7 +67,8 @@ fn open(pid: u32) -> Result<OwnedFd> {
 
 fn await_end(process: &OwnedFd) -> Result<()> {
     let mut fds = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
-    ensure!(poll(&mut fds, LIMIT)? == 1, "a killed process does not end");
+    let ended = poll(&mut fds, PollTimeout::from(60_000_u16))?;
+    ensure!(ended == 1, "a killed process does not end");
     Ok(())
 }
 
@@ -78,7 +80,7 @@ mod tests {
     fn what_was_sent_after_the_end_was_not_on_its_way() -> Result<()> {
         let mut child = std::process::Command::new("sleep").arg("60").spawn()?;
         let (before, mut kills) = (Instant::now(), Kills::default());
-        kills.kill(&[child.id()])?;
+        kills.kill(child.id(), None)?;
         child.wait()?;
         let after = Instant::now();
         assert!(kills.hit(before, after));
