@@ -74,13 +74,14 @@ impl Exchange {
             false => None,
         };
         let started = Instant::now();
-        let limit = limit.saturating_sub(asking.elapsed());
+        let waited = started - asking;
+        let limit = limit.saturating_sub(waited);
         let answer = match body.is_end_stream() {
             true => self.watched(asked, limit).await,
             // A guest that sends its body slowly says nothing about Nova.
             false => within(limit, pin!(self.send(asked, body))).await,
         };
-        let answer = answer.unwrap_or(Err(NovaError::Deadline(self.deadline)));
+        let answer = answer.unwrap_or_else(|| Err(self.too_late(waited)));
         let answer = answer.inspect_err(|error| self.health.failed(error))?;
         self.hang.answered();
         if let Some(place) = &place {
@@ -104,7 +105,15 @@ impl Exchange {
 
     async fn place(&self, instance: &str, limit: Duration) -> Result<Place, NovaError> {
         let place = within(limit, pin!(self.line.place(instance))).await;
-        place.ok_or(NovaError::Busy(limit))
+        place.ok_or(NovaError::Busy(self.deadline))
+    }
+
+    /// No answer came in the time that was left after the line.
+    fn too_late(&self, waited: Duration) -> NovaError {
+        match waited < self.deadline / 2 {
+            true => NovaError::Deadline(self.deadline),
+            false => NovaError::Busy(self.deadline),
+        }
     }
 
     /// A request without a body, by whose waiting a hang is noticed.
