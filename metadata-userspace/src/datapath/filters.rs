@@ -112,7 +112,9 @@ pub(super) fn find(
 ) -> Result<(Option<u32>, Vec<ForeignProgram>), NetlinkError> {
     let all = list(socket, ifindex, parent(direction))?;
     let (ours, others): (Vec<_>, Vec<_>) = all.iter().partition(|object| is_ours(object));
-    let former = ours.iter().position(|object| handle(object) == FORMER_HANDLE);
+    let former = ours
+        .iter()
+        .position(|object| handle(object) == FORMER_HANDLE);
     let ours = ours.get(former.unwrap_or_default());
     let ours = ours.and_then(|object| program_id(object));
     Ok((ours, foreign(others.into_iter(), direction, PRIORITY)))

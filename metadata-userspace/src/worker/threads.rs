@@ -31,11 +31,7 @@ impl Threads {
     }
 
     /// Runs one task on each thread; `make` makes them.
-    pub fn spawn<F>(
-        &self,
-        tasks: &TaskTracker,
-        make: impl Fn() -> io::Result<F>,
-    ) -> io::Result<()>
+    pub fn spawn<F>(&self, tasks: &TaskTracker, make: impl Fn() -> io::Result<F>) -> io::Result<()>
     where
         F: Future<Output = ()> + Send + 'static,
     {
