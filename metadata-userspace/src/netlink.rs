@@ -22,6 +22,10 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 pub use addresses::InterfaceAddress;
 pub use links::Link;
 
+/// `lo` is the first interface of every namespace (LOOPBACK_IFINDEX in the
+/// kernel's include/net/flow.h).
+pub const LOOPBACK: u32 = 1;
+
 const NLMSG_ERROR: u16 = 2;
 /// Size and kind stand before each attribute's value.
 const ATTRIBUTE_HEADER: usize = 4;

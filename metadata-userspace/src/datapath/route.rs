@@ -8,15 +8,11 @@
 use metadata_ebpf::METADATA_ADDRESS;
 
 use super::address::METRIC;
-use crate::netlink::{InterfaceAddress, NamespaceSocket, NetlinkError};
+use crate::netlink::{InterfaceAddress, LOOPBACK, NamespaceSocket, NetlinkError};
 
 /// The kernel and iproute2 leave 169 free, and it can be remembered; it is how
 /// our routes are known from Neutron's and the operator's.
 pub(super) const ROUTE_PROTOCOL: u8 = 169;
-
-/// `lo` is the first interface of every namespace (LOOPBACK_IFINDEX in the
-/// kernel's include/net/flow.h).
-const LOOPBACK: u32 = 1;
 
 /// What the namespace already does for the metadata address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use metadata_ebpf::{METADATA_ADDRESS, METADATA_ADDRESS_V6};
 use crate::datapath::{
     AttachState, Datapath, DatapathError, ForeignProgram, XdpSlot, is_our_address,
 };
-use crate::netlink::{InterfaceAddress, NamespaceSocket};
+use crate::netlink::{InterfaceAddress, LOOPBACK, Link, NamespaceSocket};
 
 /// What of ours hangs on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,16 +63,28 @@ pub(super) fn observe(
         .into_iter()
         .map(|link| {
             let on_it = addresses.iter().filter(|one| one.interface == link.index);
-            let state = datapath.attached(netlink, link.index)?;
-            let interface = ObservedInterface {
-                attached: judge(&state),
-                xdp: datapath.xdp_slot(&link)?,
-                foreign: state.foreign,
-                ..bare(link.name, link.is_up)
+            let interface = match link.index {
+                // No guest is behind it, so nothing of ours is there.
+                LOOPBACK => bare(link.name, link.is_up),
+                _ => with_programs(&link, netlink, datapath)?,
             };
             Ok((link.index, with_addresses(interface, on_it)))
         })
         .collect()
+}
+
+fn with_programs(
+    link: &Link,
+    netlink: &NamespaceSocket,
+    datapath: &Datapath,
+) -> Result<ObservedInterface, DatapathError> {
+    let state = datapath.attached(netlink, link.index)?;
+    Ok(ObservedInterface {
+        attached: judge(&state),
+        xdp: datapath.xdp_slot(link)?,
+        foreign: state.foreign,
+        ..bare(link.name.clone(), link.is_up)
+    })
 }
 
 /// An interface on which there is nothing.

@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use netlink_packet_core::NLM_F_ACK;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_ECHO};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 
@@ -17,22 +17,22 @@ const NONE: i32 = -1;
 impl NamespaceSocket {
     /// The number of an open namespace in the socket's. It gets one if it has none; the
     /// kernel gives one too whenever an interface moves between the two.
+    ///
+    /// Each question has the kernel go through all numbers (`__peernet2id` in its
+    /// net/core/net_namespace.c), so one that has none yet, as most, is asked about once.
     pub fn number_of(&self, namespace: BorrowedFd<'_>) -> Result<i32, NetlinkError> {
-        if let Some(number) = self.known_number_of(namespace)? {
-            return Ok(number);
-        }
         let give = about(namespace, Some(NsidAttribute::Id(NONE)));
-        match self.request(RouteNetlinkMessage::NewNsId(give), 0) {
-            Err(error) if !error.already_exists() => return Err(error),
-            _ => {}
-        }
-        let missing = || NetlinkError::Malformed("no number of a namespace".to_owned());
-        self.known_number_of(namespace)?.ok_or_else(missing)
+        let number = match self.ask(RouteNetlinkMessage::NewNsId(give), NLM_F_ECHO) {
+            Err(error) if error.already_exists() => {
+                self.ask(RouteNetlinkMessage::GetNsId(about(namespace, None)), 0)?
+            }
+            answer => answer?,
+        };
+        number.ok_or_else(|| NetlinkError::Malformed("no number of a namespace".to_owned()))
     }
 
-    fn known_number_of(&self, namespace: BorrowedFd<'_>) -> Result<Option<i32>, NetlinkError> {
-        let question = RouteNetlinkMessage::GetNsId(about(namespace, None));
-        let sequence = self.send(question, NLM_F_ACK)?;
+    fn ask(&self, question: RouteNetlinkMessage, flags: u16) -> Result<Option<i32>, NetlinkError> {
+        let sequence = self.send(question, NLM_F_ACK | flags)?;
         let mut number = None;
         self.receive(sequence, |payload| {
             let answer = Dumped(payload.to_owned());

@@ -80,8 +80,7 @@ impl Proxy {
                     Ok(None) => break,
                     Err(error) => {
                         let namespace = listener.origin.namespace();
-                        open.faults.survive(namespace, &error).await;
-                        break;
+                        return open.faults.survive(namespace, &error).await;
                     }
                 }
             }

@@ -42,6 +42,16 @@ pub(super) fn lay(name: &str, far_end: &str) -> Result<()> {
         .with_context(|| format!("cannot bring the interface {far_end} up"))
 }
 
+/// Brings `lo` up, as Neutron's agents do in each namespace that they make
+/// (`ensure_namespace` in neutron/agent/linux/ip_lib.py).
+///
+/// # Errors
+/// When the kernel refuses.
+pub(super) fn bring_loopback_up() -> Result<()> {
+    let lo = [interface(UP), attribute(libc::IFLA_IFNAME, text("lo"))].concat();
+    request(libc::RTM_SETLINK, 0, &lo).context("cannot bring lo up")
+}
+
 fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
     let socket = socket(
         AddressFamily::Netlink,

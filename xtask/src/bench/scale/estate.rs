@@ -92,7 +92,9 @@ fn make(name: &str, interface: &str) -> Result<()> {
     let here = "/proc/thread-self/ns/net";
     let home = File::open(here)?;
     unshare(CloneFlags::CLONE_NEWNET).context("cannot make a network namespace")?;
-    let made = cable::lay(interface, "far").and_then(|()| publish(Path::new(here), name));
+    let made = cable::bring_loopback_up()
+        .and_then(|()| cable::lay(interface, "far"))
+        .and_then(|()| publish(Path::new(here), name));
     setns(&home, CloneFlags::CLONE_NEWNET).context("cannot come back")?;
     made
 }
