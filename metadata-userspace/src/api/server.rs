@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as HttpBody, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -38,6 +38,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const CONFLICT: Refusal = Refusal {
     status: StatusCode::CONFLICT,
     message: "The password is set already.",
+};
+/// The disk is full, perhaps: guests try again on 503 only.
+const NOT_NOW: Refusal = Refusal {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    message: "Passwords cannot be kept at the moment. Please try again.",
 };
 const TOO_LARGE: Refusal = Refusal::bad_request("Request is too large.");
 const BROKEN_BODY: Refusal = Refusal::bad_request("The request's body broke off.");
@@ -175,7 +180,7 @@ async fn off_the_loop<T: Send + 'static>(
     let result = done.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
     result.map_err(|error| {
         tracing::error!(%error, "the password directory fails: is it there and writable?");
-        Refusal::INTERNAL
+        NOT_NOW
     })
 }
 
@@ -186,6 +191,9 @@ fn response(reply: Reply) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     headers.insert(CONTENT_LENGTH, length.into());
+    if reply.status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     response
 }
 

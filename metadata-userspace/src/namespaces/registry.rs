@@ -204,7 +204,11 @@ impl Registry {
         if role.is_none() && !self.entries.contains(name) {
             return;
         }
-        let present = self.open(name);
+        let present = match self.open(name) {
+            Ok(present) => present,
+            // What cannot be seen is not gone.
+            Err(error) => return self.report_unopened(name, &error),
+        };
         if let Some(netns) = &present {
             self.find_renamed(name, netns.id());
         }
@@ -259,21 +263,17 @@ impl Registry {
         Some(entry)
     }
 
-    fn open(&mut self, name: &str) -> Option<Netns> {
+    fn open(&mut self, name: &str) -> Result<Option<Netns>, NetnsError> {
         self.unmounted.remove(name);
         match Netns::open(&self.directory.join(name)) {
-            Ok(netns) => Some(netns),
             Err(NetnsError::NotMounted(_)) => {
                 self.unmounted.insert(name.to_owned());
-                None
+                Ok(None)
             }
             Err(NetnsError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                None
+                Ok(None)
             }
-            Err(error) => {
-                self.report_unopened(name, &error);
-                None
-            }
+            opened => opened.map(Some),
         }
     }
 

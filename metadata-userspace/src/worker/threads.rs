@@ -91,3 +91,32 @@ fn start(
     })?;
     Ok((handle, thread))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::{Arc, Mutex, mpsc};
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_waits_for_what_does_not_come_has_no_pulse() {
+        let threads = Threads::start(2).unwrap();
+        threads.pulse().await;
+        let (release, blocked) = mpsc::channel::<()>();
+        let blocked = Arc::new(Mutex::new(blocked));
+        let wait = || {
+            let blocked = blocked.clone();
+            Ok(async move { drop(blocked.lock().map(|blocked| blocked.recv())) })
+        };
+        threads.spawn(&TaskTracker::new(), wait).unwrap();
+        let pulse = timeout(Duration::from_millis(50), threads.pulse()).await;
+        assert!(pulse.is_err());
+        drop(release);
+        threads.pulse().await;
+        threads.finish();
+    }
+}

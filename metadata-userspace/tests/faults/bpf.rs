@@ -38,7 +38,7 @@ fn starts_fail_and_guests_are_served(command: u64, errno: Errno, said: &[&str]) 
 
 #[test]
 fn without_memory_for_programs_the_old_worker_serves_on() -> Result<()> {
-    let said = ["cannot load the eBPF programs", "free memory"];
+    let said = ["metadatad: ", "eBPF program", "free memory"];
     starts_fail_and_guests_are_served(PROGRAM_LOAD, Errno::ENOMEM, &said)
 }
 

@@ -35,7 +35,8 @@ const SERVED: Duration = Duration::from_secs(5);
 fn make(hidden: &str) -> Result<File> {
     let namespace = Namespace::create(hidden)?;
     for line in [
-        format!("link add {INTERFACE} type dummy"),
+        format!("link add {INTERFACE} type veth peer name far"),
+        "link set far up".to_owned(),
         format!("address add 17.17.17.1/24 dev {INTERFACE}"),
         format!("link set {INTERFACE} up"),
     ] {

@@ -1,10 +1,11 @@
 //! EMFILE: a process may open no file more.
 
+use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::Result;
-use std::fs;
-use xtask::lab::http;
+use xtask::lab::{http, proc};
 use xtask::process;
 
 use crate::{DOCUMENT, Estate, guest_of, is_alive};
@@ -27,9 +28,15 @@ impl Drop for NoMore {
     }
 }
 
-/// What is open stays open.
+/// What is open stays open. Limits are set by the process's own user: to set others' takes
+/// CAP_SYS_RESOURCE.
 fn limit(pid: u32, files: &str) -> Result<()> {
+    let id = |field| -> Result<u32> {
+        let ids = proc::status(pid, field)?;
+        Ok(ids.split_whitespace().next().unwrap_or_default().parse()?)
+    };
     let mut command = Command::new("prlimit");
+    command.uid(id("Uid")?).gid(id("Gid")?);
     command.args(["--pid", &pid.to_string(), &format!("--nofile={files}:")]);
     process::read(&mut command).map(drop)
 }
@@ -46,6 +53,11 @@ fn a_supervisor_that_can_open_nothing_leaves_those_served_who_are() -> Result<()
     // Operators hear why they hear nothing.
     assert!(daemon.status().is_err());
     daemon.wait_log(&["ERROR", "cannot tell the worker", "open files"])?;
+    // What it cannot look at is not gone.
+    let served = estate.site.router.namespace();
+    served.ip("link add another type veth peer name far")?;
+    let name = served.name();
+    daemon.wait_log(&["ERROR", name, "cannot be served", "Too many open files"])?;
     estate.is_served()?;
     assert!(is_alive(worker), "the worker was replaced");
     drop(no_more);
