@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use metadatad::cli::Cli;
 use metadatad::{app, logging, shim};
-use mimalloc::MiMalloc;
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     if let Some(arguments) = shim::arguments_of_haproxy() {

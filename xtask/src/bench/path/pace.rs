@@ -88,8 +88,11 @@ fn asked(number: usize, pace: Pace) -> Result<Vec<f64>> {
     let (mut due, mut took) = (Duration::ZERO, Vec::new());
     loop {
         let now = started.elapsed();
+        if step.is_none() {
+            due = now;
+        }
         while due <= now && due < pace.time && crowd.ask(due)? {
-            due = step.map_or_else(|| started.elapsed(), |step| due + step);
+            due += step.unwrap_or_default();
         }
         let is_over = due >= pace.time;
         if is_over && crowd.is_idle() {
