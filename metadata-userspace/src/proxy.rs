@@ -16,6 +16,7 @@ mod rate;
 pub mod retire;
 pub mod saved_syn;
 mod sender;
+mod shares;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
@@ -41,6 +42,7 @@ use crate::metrics::ProxyMetrics;
 use limits::GuestConnections;
 use listeners::Listeners;
 use rate::RateLimiter;
+use shares::Shares;
 
 pub use unix_upstream::UnixUpstream;
 
@@ -95,6 +97,7 @@ pub struct Proxy {
     metrics: ProxyMetrics,
     unanswered_log: Occasionally,
     listeners: Listeners,
+    shares: Shares,
 }
 
 impl Proxy {
@@ -123,6 +126,7 @@ impl Proxy {
             metrics,
             unanswered_log: Occasionally::default(),
             listeners: Listeners::new(drain)?,
+            shares: Shares::default(),
         })
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, yield_now};
@@ -23,6 +24,10 @@ use crate::metrics::Refusal;
 /// turn: a flood must not keep the thread from them.
 const ACCEPTED_AT_ONCE: usize = 4;
 
+/// How long a thread with many more connections than another leaves new ones to it, which
+/// may be busy.
+const LEFT_TO_OTHERS: Duration = Duration::from_millis(1);
+
 /// What came to one thread.
 #[derive(Default)]
 pub(super) struct Open {
@@ -38,13 +43,23 @@ impl Proxy {
         let waiting = self.listeners.waiting()?;
         let drain = self.listeners.drain();
         let mut open = Open::default();
+        let share = self.shares.join();
         loop {
+            share.set(open.connections.len());
             tokio::select! {
-                ready = waiting.ready() => self.accept_some(&ready?, &mut open).await,
+                ready = waiting.ready() => {
+                    let mut ready = ready?;
+                    if share.is_ahead() {
+                        sleep(LEFT_TO_OTHERS).await;
+                        ready = self.listeners.ready()?;
+                    }
+                    self.accept_some(&ready, &mut open).await;
+                }
                 Some(_) = open.connections.join_next() => {}
                 () = drain.cancelled() => break,
             }
         }
+        drop(share);
         if !self.listeners.are_left() {
             let mut handshakes_end = pin!(sleep(LAST_HANDSHAKES));
             loop {
