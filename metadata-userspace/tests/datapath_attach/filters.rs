@@ -1,6 +1,7 @@
 //! Putting the programs on interfaces: what the kernel shows afterwards, and
 //! what guests notice meanwhile.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -72,12 +73,15 @@ fn a_filter_of_the_former_handle_is_replaced_or_taken_off() {
     let index = index_of(&socket, "qr-1");
     drop(place.load());
     let pinned = place.0.bpffs.join(format!("v{ABI_VERSION}/progs"));
+    // Not by `ip netns exec`, which hides the bpffs.
     let put_former_on = || {
         for (side, program) in [("ingress", "steer"), ("egress", "restore")] {
-            let program = pinned.join(format!("metadata_{program}"));
-            let filter = format!("pref 80 handle 0xa9fe bpf da pinned {}", program.display());
-            let done = namespace.sh(&format!("tc filter add dev qr-1 {side} {filter}"));
-            done.unwrap();
+            let mut tc = Command::new("tc");
+            tc.args(["filter", "add", "dev", "qr-1", side, "pref", "80"]);
+            tc.args(["handle", "0xa9fe", "bpf", "da", "pinned"]);
+            tc.arg(pinned.join(format!("metadata_{program}")));
+            let done = namespace.enter(|| tc.status()).unwrap();
+            assert!(done.unwrap().success());
         }
     };
     let shown = || namespace.sh("tc filter show dev qr-1 ingress").unwrap();
