@@ -20,10 +20,6 @@ use super::{Proxy, connection};
 use crate::accept::AcceptFaults;
 use crate::metrics::Refusal;
 
-/// Connections that are accepted from one listener before those that are open get their
-/// turn: a flood must not keep the thread from them.
-const ACCEPTED_AT_ONCE: usize = 4;
-
 /// How long a thread with many more connections than another leaves new ones to it, which
 /// may be busy.
 const LEFT_TO_OTHERS: Duration = Duration::from_millis(1);
@@ -87,6 +83,8 @@ impl Proxy {
         open.end().await;
     }
 
+    /// One from each, and then those that are open get their turn: a flood must not keep the
+    /// thread from them.
     async fn accept_some(self: &Arc<Self>, ready: &[Arc<Listener>], open: &mut Open) {
         for listener in ready {
             for _ in 0..ACCEPTED_AT_ONCE {

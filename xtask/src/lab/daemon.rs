@@ -1,6 +1,7 @@
 //! A metadatad of our own: configured in a temporary directory, beside any
 //! other on the machine, and removed with every trace.
 
+mod log;
 mod setup;
 
 use std::fs::{self, File, Permissions};
@@ -21,7 +22,6 @@ use super::{bpffs, wait};
 use crate::process;
 
 const READY_LIMIT: Duration = Duration::from_secs(20);
-const LOG_LIMIT: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// A running metadatad.
@@ -129,43 +129,6 @@ impl Daemon {
         self.directory.path().join(name)
     }
 
-    /// What it logged so far.
-    #[must_use]
-    pub fn log(&self) -> String {
-        fs::read(self.path("log")).map_or_else(
-            |error| format!("(no log: {error})"),
-            |log| String::from_utf8_lossy(&log).into_owned(),
-        )
-    }
-
-    /// Waits until a line of the log has all of `parts`, and returns it: the
-    /// worker keeps lines back for some milliseconds.
-    ///
-    /// # Errors
-    /// When there is no such line after a while.
-    pub fn wait_log(&self, parts: &[&str]) -> Result<String> {
-        let mut found = None;
-        wait::until(&format!("a log line with {parts:?}"), LOG_LIMIT, || {
-            let log = self.log();
-            let mut lines = log.lines();
-            found = lines
-                .find(|line| parts.iter().all(|part| line.contains(part)))
-                .map(str::to_owned);
-            Ok(found.is_some())
-        })?;
-        found.context("the line is gone")
-    }
-
-    /// Forgets what it logged so far.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn clear_log(&self) -> Result<()> {
-        // The daemon appends, so its next line is the first again.
-        let log = File::options().write(true).open(self.path("log"))?;
-        Ok(log.set_len(0)?)
-    }
-
     /// A command of the same binary for the same configuration.
     #[must_use]
     pub fn command(&self, subcommand: &str) -> Command {
@@ -242,11 +205,6 @@ impl Daemon {
         }
     }
 
-    fn last_line(&self) -> String {
-        let log = self.log();
-        log.lines().next_back().unwrap_or_default().to_owned()
-    }
-
     fn wait_ready(&mut self) -> Result<()> {
         self.wait("metadatad answers on its admin socket", |daemon| {
             Ok(daemon.admin_socket().exists() && daemon.status().is_ok())
@@ -314,10 +272,6 @@ impl Daemon {
 
     fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
-    }
-
-    fn print_log(&self) {
-        eprintln!("--- log of metadatad:\n{}---", self.log());
     }
 }
 
