@@ -130,7 +130,8 @@ fn receive_once(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Option<OwnedFd>)
     let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut rights), flags)?;
     let mut fd = None;
-    for control in message.cmsgs()? {
+    // None where no descriptor was left for what came along, which nix takes for an error.
+    for control in message.cmsgs().into_iter().flatten() {
         if let ControlMessageOwned::ScmRights(fds) = control {
             // SAFETY: the kernel has just installed these descriptors for us and
             // nothing else in the process knows their numbers. One counts; padding
