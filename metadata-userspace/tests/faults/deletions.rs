@@ -96,14 +96,15 @@ fn before_each_step(delete: fn(&str)) -> Result<()> {
     assert!(step > 10, "{step} steps are too few to serve a namespace");
     assert_eq!(estate.site.daemon.worker_pid()?, worker);
     wait::until("no namespace is held that is gone", LIMIT, || {
-        Ok(namespaces_held_by(supervisor)? == 1)
+        Ok(nameless_namespaces_of(supervisor)? == 0)
     })?;
     let open = proc::open_files(worker)?;
     assert!(open < 64, "the worker has {open} files open");
     Ok(())
 }
 
-fn namespaces_held_by(pid: u32) -> Result<usize> {
+/// A namespace that has a name is shown by that.
+fn nameless_namespaces_of(pid: u32) -> Result<usize> {
     let mut held = 0;
     for file in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
         let target = std::fs::read_link(file?.path())?;

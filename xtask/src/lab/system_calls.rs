@@ -7,7 +7,9 @@
 mod filter;
 
 use std::fmt;
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -30,6 +32,19 @@ pub struct Call {
     pub pid: u32,
     pub number: i64,
     pub arguments: [u64; 6],
+}
+
+impl Call {
+    /// A number in the memory of whoever makes the call.
+    ///
+    /// # Errors
+    /// When there is nothing at the address.
+    pub fn u32_at(&self, address: u64) -> Result<u32> {
+        let memory = File::open(format!("/proc/{}/mem", self.pid))?;
+        let mut number = [0; 4];
+        memory.read_exact_at(&mut number, address)?;
+        Ok(u32::from_ne_bytes(number))
+    }
 }
 
 /// Says with which error a call fails.
