@@ -3,7 +3,7 @@
 /// How a measure is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Exact: one more is a leak.
+    /// Exact: one more that does not go again is a leak.
     Count,
     /// Connections are among them, which come and go.
     Open,
@@ -38,9 +38,11 @@ impl Trend {
         // Pools and caches fill at first.
         let warm = values.get(values.len() / 10..)?;
         let growth = slope(warm) * f64::from(u32::try_from(warm.len().checked_sub(1)?).ok()?);
-        let (earlier, later) = values.split_at_checked(values.len().div_ceil(2))?;
+        let third = values.len().div_ceil(3);
+        let (earlier, later) = (values.get(..third)?, values.get(values.len() - third..)?);
         let is_leak = match kind {
-            Kind::Count => later.iter().max() > earlier.iter().max(),
+            // What was about to go when a sample was taken is none.
+            Kind::Count => later.iter().min() > earlier.iter().min(),
             Kind::Open => values.len() >= ENOUGH && growth > BREATH_OPEN,
             Kind::Kib => {
                 values.len() >= ENOUGH && growth > BREATH_KIB.max(BREATH_SHARE * mean(warm))
@@ -93,9 +95,10 @@ mod tests {
     #[test]
     fn one_descriptor_more_is_a_leak() {
         let leak = |values: &[u64]| Trend::of(Kind::Count, values).unwrap().is_leak;
-        assert!(!leak(&[7, 7, 7, 7]));
-        assert!(!leak(&[7, 8, 7, 8]));
-        assert!(leak(&[7, 7, 7, 8]));
+        assert!(!leak(&[7, 7, 7, 7, 7, 7]));
+        assert!(!leak(&[7, 8, 7, 7, 9, 7]));
+        assert!(leak(&[7, 7, 7, 7, 8, 8]));
+        assert!(leak(&[7, 8, 9]));
     }
 
     #[test]
