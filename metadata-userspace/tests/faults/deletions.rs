@@ -62,6 +62,7 @@ fn before_each_step(delete: fn(&str)) -> Result<()> {
     let name = format!("qrouter-{}", estate.newcomer);
     let supervisor = estate.site.daemon.pid();
     let worker = estate.site.daemon.worker_pid()?;
+    let open_before = proc::open_files(supervisor)?;
     let mut step = 0;
     loop {
         let made = make(&format!("hidden-{}", unique::tag()?))?;
@@ -96,7 +97,8 @@ fn before_each_step(delete: fn(&str)) -> Result<()> {
     assert!(step > 10, "{step} steps are too few to serve a namespace");
     assert_eq!(estate.site.daemon.worker_pid()?, worker);
     wait::until("no namespace is held that is gone", LIMIT, || {
-        Ok(nameless_namespaces_of(supervisor)? == 0)
+        let open = proc::open_files(supervisor)?;
+        Ok(nameless_namespaces_of(supervisor)? == 0 && open <= open_before)
     })?;
     let open = proc::open_files(worker)?;
     assert!(open < 64, "the worker has {open} files open");

@@ -64,7 +64,7 @@ fn what_is_still_wanted_is_adopted() -> Result<()> {
         site.instance.uuid
     );
     let now = traces(&site)?;
-    for program in ["0xa9fe metadata_steer", "0xa9fe metadata_restore"] {
+    for program in ["0x29 metadata_steer", "0x29 metadata_restore"] {
         assert_eq!(now.matches(program).count(), 1, "{now}");
     }
     Ok(())
