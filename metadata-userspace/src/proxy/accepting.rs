@@ -87,14 +87,12 @@ impl Proxy {
     /// thread from them.
     async fn accept_some(self: &Arc<Self>, ready: &[Arc<Listener>], open: &mut Open) {
         for listener in ready {
-            for _ in 0..ACCEPTED_AT_ONCE {
-                match listener.accept() {
-                    Ok(Some((stream, peer))) => self.admit(listener, stream, peer, open),
-                    Ok(None) => break,
-                    Err(error) => {
-                        let namespace = listener.origin.namespace();
-                        return open.faults.survive(namespace, &error).await;
-                    }
+            match listener.accept() {
+                Ok(Some((stream, peer))) => self.admit(listener, stream, peer, open),
+                Ok(None) => {}
+                Err(error) => {
+                    let namespace = listener.origin.namespace();
+                    return open.faults.survive(namespace, &error).await;
                 }
             }
         }
