@@ -16,7 +16,6 @@ mod rate;
 pub mod retire;
 pub mod saved_syn;
 mod sender;
-mod shares;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
@@ -42,7 +41,6 @@ use crate::metrics::ProxyMetrics;
 use limits::GuestConnections;
 use listeners::Listeners;
 use rate::RateLimiter;
-use shares::Shares;
 
 pub use unix_upstream::UnixUpstream;
 
@@ -97,7 +95,6 @@ pub struct Proxy {
     metrics: ProxyMetrics,
     unanswered_log: Occasionally,
     listeners: Listeners,
-    shares: Shares,
 }
 
 impl Proxy {
@@ -126,7 +123,6 @@ impl Proxy {
             metrics,
             unanswered_log: Occasionally::default(),
             listeners: Listeners::new(drain)?,
-            shares: Shares::default(),
         })
     }
 

@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, yield_now};
@@ -20,9 +19,9 @@ use super::{Proxy, connection};
 use crate::accept::AcceptFaults;
 use crate::metrics::Refusal;
 
-/// How long a thread with many more connections than another leaves new ones to it, which
-/// may be busy.
-const LEFT_TO_OTHERS: Duration = Duration::from_millis(1);
+/// Connections that are accepted from one listener before those that are open get their
+/// turn: a flood must not keep the thread from them.
+const ACCEPTED_AT_ONCE: usize = 4;
 
 /// What came to one thread.
 #[derive(Default)]
@@ -39,23 +38,13 @@ impl Proxy {
         let waiting = self.listeners.waiting()?;
         let drain = self.listeners.drain();
         let mut open = Open::default();
-        let share = self.shares.join();
         loop {
-            share.set(open.connections.len());
             tokio::select! {
-                ready = waiting.ready() => {
-                    let mut ready = ready?;
-                    if share.is_ahead() {
-                        sleep(LEFT_TO_OTHERS).await;
-                        ready = self.listeners.ready()?;
-                    }
-                    self.accept_some(&ready, &mut open).await;
-                }
+                ready = waiting.ready() => self.accept_some(&ready?, &mut open).await,
                 Some(_) = open.connections.join_next() => {}
                 () = drain.cancelled() => break,
             }
         }
-        drop(share);
         if !self.listeners.are_left() {
             let mut handshakes_end = pin!(sleep(LAST_HANDSHAKES));
             loop {
@@ -83,16 +72,16 @@ impl Proxy {
         open.end().await;
     }
 
-    /// One from each, and then those that are open get their turn: a flood must not keep the
-    /// thread from them.
     async fn accept_some(self: &Arc<Self>, ready: &[Arc<Listener>], open: &mut Open) {
         for listener in ready {
-            match listener.accept() {
-                Ok(Some((stream, peer))) => self.admit(listener, stream, peer, open),
-                Ok(None) => {}
-                Err(error) => {
-                    let namespace = listener.origin.namespace();
-                    return open.faults.survive(namespace, &error).await;
+            for _ in 0..ACCEPTED_AT_ONCE {
+                match listener.accept() {
+                    Ok(Some((stream, peer))) => self.admit(listener, stream, peer, open),
+                    Ok(None) => break,
+                    Err(error) => {
+                        let namespace = listener.origin.namespace();
+                        return open.faults.survive(namespace, &error).await;
+                    }
                 }
             }
         }
