@@ -83,6 +83,19 @@ fn a_shim_that_ended_while_no_daemon_ran_is_not_missed() -> Result<()> {
     Ok(())
 }
 
+/// A shim finds a daemon that was started anew within two seconds. One that ends before
+/// is not missed.
+fn wait_until_kept_by(scene: &mut Scene, pid: u32) -> Result<()> {
+    let name = scene.namespace().name().to_owned();
+    scene
+        .daemon
+        .wait("the shim has registered again", |daemon| {
+            let state = daemon.namespace(&name)?.unwrap_or_default();
+            let shims = state["shims"].as_array();
+            Ok(shims.is_some_and(|shims| shims.contains(&pid.into())))
+        })
+}
+
 #[test]
 fn a_namespace_whose_last_shim_ended_stays_released() -> Result<()> {
     let mut scene = Scene::watching(str::to_owned)?;
@@ -104,7 +117,7 @@ fn a_namespace_whose_last_shim_ended_stays_released() -> Result<()> {
     scene.assert_served()?;
     scene.daemon.stop()?;
     scene.daemon.start_again()?;
-    wait_until_served(&scene)?;
+    wait_until_kept_by(&mut scene, shim.pid())?;
     shim.end(Signal::SIGTERM)?;
     scene.wait_until_not_served()?;
     // So does the operator.
