@@ -4,7 +4,7 @@
 //! in any of them would be held against all of these sockets
 //! (`netlink_broadcast_filtered` in its net/netlink/af_netlink.c).
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -52,18 +52,17 @@ pub struct Monitor {
     events: AsyncFd<OwnedFd>,
     requests: NamespaceSocket,
     /// By the number that a namespace has in ours.
-    watched: RefCell<HashMap<i32, Rc<Watched>>>,
+    watched: RefCell<HashMap<i32, Name>>,
 }
 
-struct Watched {
-    name: RefCell<String>,
-}
+/// That of a namespace, which may change.
+type Name = Rc<RefCell<String>>;
 
 /// A namespace is watched as long as this lives.
 pub struct Watching {
     monitor: Rc<Monitor>,
     number: i32,
-    watched: Rc<Watched>,
+    name: Name,
 }
 
 impl Monitor {
@@ -93,15 +92,13 @@ impl Monitor {
     pub fn watch(self: &Rc<Self>, netns: &Netns, name: String) -> Result<Watching, MonitorError> {
         let number = netns.with_descriptor(|fd| self.requests.number_of(fd));
         let number = number.map_err(MonitorError::Socket)??;
-        let watched = Rc::new(Watched {
-            name: RefCell::new(name),
-        });
+        let name = Rc::new(RefCell::new(name));
         // It may still be watched by somebody who is about to leave it.
-        self.watched.borrow_mut().insert(number, watched.clone());
+        self.watched.borrow_mut().insert(number, name.clone());
         Ok(Watching {
             monitor: self.clone(),
             number,
-            watched,
+            name,
         })
     }
 
@@ -128,14 +125,14 @@ impl Monitor {
         loop {
             let mut ready = self.events.readable().await?;
             let mut names = BTreeSet::new();
-            let is_everything = Cell::new(false);
+            let mut is_everything = false;
             let end = loop {
                 match hear(self.events.as_fd()) {
                     Ok(Heard::In(number)) => names.extend(self.name_of(number)),
                     // Of our own namespace, where nothing is served.
                     Ok(Heard::AtHome) => {}
                     Err(Errno::EINTR) => {}
-                    Err(Errno::ENOBUFS) => is_everything.set(true),
+                    Err(Errno::ENOBUFS) => is_everything = true,
                     Err(errno) => break errno,
                 }
             };
@@ -143,7 +140,7 @@ impl Monitor {
                 return Err(end.into());
             }
             ready.clear_ready();
-            if is_everything.get() {
+            if is_everything {
                 tracing::warn!("news of namespaces were lost; looking at all of them");
                 return Ok(self.names());
             }
@@ -155,22 +152,19 @@ impl Monitor {
 
     fn name_of(&self, number: i32) -> Option<String> {
         let watched = self.watched.borrow();
-        Some(watched.get(&number)?.name.borrow().clone())
+        Some(watched.get(&number)?.borrow().clone())
     }
 
     fn names(&self) -> BTreeSet<String> {
         let watched = self.watched.borrow();
-        watched
-            .values()
-            .map(|watched| watched.name.borrow().clone())
-            .collect()
+        watched.values().map(|name| name.borrow().clone()).collect()
     }
 }
 
 impl Watching {
     /// Its name from now on.
     pub fn rename(&self, name: String) {
-        self.watched.name.replace(name);
+        self.name.replace(name);
     }
 }
 
@@ -178,7 +172,7 @@ impl Drop for Watching {
     fn drop(&mut self) {
         let mut watched = self.monitor.watched.borrow_mut();
         let ours = watched.get(&self.number);
-        if ours.is_some_and(|ours| Rc::ptr_eq(ours, &self.watched)) {
+        if ours.is_some_and(|ours| Rc::ptr_eq(ours, &self.name)) {
             watched.remove(&self.number);
         }
     }

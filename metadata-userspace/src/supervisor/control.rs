@@ -147,13 +147,13 @@ fn receive_once(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Option<OwnedFd>)
 
 /// Puts `value` into a memory file that can be sent.
 pub fn to_memory_file<T: Serialize>(value: &T) -> Result<OwnedFd, ControlError> {
-    let bytes = serde_json::to_vec(value)?;
+    // A briefing has secrets in it.
+    let bytes = Zeroizing::new(serde_json::to_vec(value)?);
     let made = memfd_create(c"metadatad", MFdFlags::MFD_CLOEXEC)
         .map_err(io::Error::from)
         .and_then(|fd| {
             let mut file = File::from(fd);
-            // A briefing has secrets in it.
-            file.write_all(&Zeroizing::new(bytes))?;
+            file.write_all(&bytes)?;
             Ok(file.into())
         });
     made.map_err(ControlError::MemoryFile)

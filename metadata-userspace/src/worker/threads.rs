@@ -33,13 +33,17 @@ impl Threads {
         })
     }
 
-    /// Runs one task on each thread; `make` makes them.
+    /// Runs one task on each thread, or none if `make` cannot make all of them.
     pub fn spawn<F>(&self, tasks: &TaskTracker, make: impl Fn() -> io::Result<F>) -> io::Result<()>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        for (runtime, _) in &self.running {
-            tasks.spawn_on(make()?, runtime);
+        let made = self
+            .running
+            .iter()
+            .map(|(runtime, _)| Ok((make()?, runtime)));
+        for (task, runtime) in made.collect::<io::Result<Vec<_>>>()? {
+            tasks.spawn_on(task, runtime);
         }
         Ok(())
     }

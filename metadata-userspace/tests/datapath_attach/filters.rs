@@ -16,13 +16,19 @@ use xtask::lab::unique;
 
 use crate::{Place, echo, index_of, is_answered, socket_in};
 
-#[test]
-fn filters_are_put_on_replaced_found_and_taken_off() {
-    let place = Place::new();
+/// A namespace with `qr-1`.
+fn with_an_interface() -> Namespace {
     let namespace = Namespace::create(&format!("attach-{}", unique::tag().unwrap())).unwrap();
     namespace
         .ip("link add qr-1 type veth peer name far")
         .unwrap();
+    namespace
+}
+
+#[test]
+fn filters_are_put_on_replaced_found_and_taken_off() {
+    let place = Place::new();
+    let namespace = with_an_interface();
     let socket = socket_in(&namespace);
     let index = index_of(&socket, "qr-1");
 
@@ -64,10 +70,7 @@ fn filters_are_put_on_replaced_found_and_taken_off() {
 #[test]
 fn a_filter_of_the_former_handle_is_replaced_or_taken_off() {
     let place = Place::new();
-    let namespace = Namespace::create(&format!("attach-{}", unique::tag().unwrap())).unwrap();
-    namespace
-        .ip("link add qr-1 type veth peer name far")
-        .unwrap();
+    let namespace = with_an_interface();
     namespace.sh("tc qdisc add dev qr-1 clsact").unwrap();
     let socket = socket_in(&namespace);
     let index = index_of(&socket, "qr-1");
@@ -110,10 +113,7 @@ fn a_filter_of_the_former_handle_is_replaced_or_taken_off() {
 #[test]
 fn other_peoples_filters_stay() {
     let place = Place::new();
-    let namespace = Namespace::create(&format!("attach-{}", unique::tag().unwrap())).unwrap();
-    namespace
-        .ip("link add qr-1 type veth peer name far")
-        .unwrap();
+    let namespace = with_an_interface();
     namespace.sh("tc qdisc add dev qr-1 clsact").unwrap();
     namespace
         .sh("tc filter add dev qr-1 egress pref 7 protocol ip u32 match u32 0 0 flowid 1:1")

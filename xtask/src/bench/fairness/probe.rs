@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::bench::statistics::percentile;
 use crate::lab::guest::{Guest, METADATA};
 
 const EVERY: Duration = Duration::from_millis(10);
@@ -73,16 +74,12 @@ fn exchange() -> Option<()> {
 impl Latencies {
     fn of(mut took: Vec<Duration>, failed: u32) -> Self {
         took.sort_unstable();
-        let at = |part: usize| {
-            let place = (took.len() * part / 100).min(took.len().saturating_sub(1));
-            took.get(place)
-                .map_or(0.0, |duration| duration.as_secs_f64() * 1e3)
-        };
+        let milliseconds: Vec<_> = took.iter().map(|one| one.as_secs_f64() * 1e3).collect();
         #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
         let failed_share = f64::from(failed) / took.len().max(1) as f64;
         Self {
-            p50_ms: at(50),
-            p99_ms: at(99),
+            p50_ms: percentile(&milliseconds, 50),
+            p99_ms: percentile(&milliseconds, 99),
             requests: took.len(),
             failed_share,
         }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use crate::bench::page::numbers::{Unit, count};
-use crate::bench::page::plot::bars::{Bars, Group, Row};
+use crate::bench::page::plot::bars::{Bars, Row};
 use crate::bench::page::results::Document;
 use crate::bench::page::section::Question;
 use crate::bench::page::sentences::{Advantage, compare};
@@ -92,14 +92,7 @@ impl Growths {
     fn bars(&self, caption: &str, unit: Unit, measure: Measure) -> Bars {
         let rows = self.growths.iter();
         let rows = rows.map(|growth| Row::once(&growth.name, measure(growth)));
-        Bars {
-            caption: caption.to_owned(),
-            unit,
-            groups: vec![Group {
-                name: String::new(),
-                rows: rows.collect(),
-            }],
-        }
+        Bars::of(caption, unit, rows)
     }
 
     fn table(&self) -> Table {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use crate::bench::page::numbers::{Unit, figure};
-use crate::bench::page::plot::bars::{Bars, Group, Row};
+use crate::bench::page::plot::bars::{Bars, Row};
 use crate::bench::page::results::Document;
 use crate::bench::page::section::Question;
 use crate::bench::page::sentences::{at_least, list};
@@ -122,14 +122,7 @@ impl Case {
     fn bars(&self, caption: &str, unit: Unit, measure: Measure) -> Bars {
         let rows = self.contenders();
         let rows = rows.map(|series| Row::new(&series.name, series.spread(measure)));
-        Bars {
-            caption: caption.to_owned(),
-            unit,
-            groups: vec![Group {
-                name: String::new(),
-                rows: rows.collect(),
-            }],
-        }
+        Bars::of(caption, unit, rows)
     }
 
     fn aims(&self) -> String {

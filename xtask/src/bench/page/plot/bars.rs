@@ -65,6 +65,23 @@ impl From<Bars> for Plot {
 }
 
 impl Bars {
+    /// Of one group, which needs no name.
+    pub(in crate::bench::page) fn of(
+        caption: &str,
+        unit: Unit,
+        rows: impl Iterator<Item = Row>,
+    ) -> Self {
+        let group = Group {
+            name: String::new(),
+            rows: rows.collect(),
+        };
+        Self {
+            caption: caption.to_owned(),
+            unit,
+            groups: vec![group],
+        }
+    }
+
     /// The SVG, the same for the same figures.
     pub(in crate::bench::page) fn svg(&self, title: &str) -> String {
         draw::svg(self, title)
