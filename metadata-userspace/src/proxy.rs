@@ -24,7 +24,7 @@ mod unix_upstream;
 mod watchdog;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use hyper::server::conn::http1;
@@ -131,6 +131,11 @@ impl Proxy {
     pub fn open(&self, id: u64, socket: OwnedFd, origin: Arc<Origin>) -> io::Result<()> {
         self.prepare(&socket, &origin);
         self.listeners.open(id, socket, origin)
+    }
+
+    /// All listeners in one set, which is readable while somebody waits at one of them.
+    pub fn listening(&self) -> BorrowedFd<'_> {
+        self.listeners.as_fd()
     }
 
     /// Takes no more connections there, and ends those that run: the namespace is gone.

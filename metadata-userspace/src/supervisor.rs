@@ -4,6 +4,7 @@
 //! It hands the sockets to a [worker](crate::worker) without any privilege and
 //! replaces one that dies. Connections wait in the sockets' backlog meanwhile.
 
+pub mod activity;
 pub mod adoption;
 pub mod broker;
 pub mod control;
@@ -13,6 +14,7 @@ pub mod listeners;
 pub mod look_ups;
 pub mod orders;
 pub mod orphans;
+mod pause;
 pub mod predecessor;
 pub mod service_manager;
 pub mod sockets;

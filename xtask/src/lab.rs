@@ -24,5 +24,6 @@ pub mod service_manager;
 pub mod shim;
 pub mod site;
 pub mod system_calls;
+pub mod threads;
 pub mod unique;
 pub mod wait;

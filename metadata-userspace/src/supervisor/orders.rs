@@ -73,6 +73,8 @@ pub enum Order {
 /// From the worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
+    /// The set of all sockets of guests comes along, to see whether somebody comes.
+    Guests,
     /// An operator wants to know how the host is doing.
     AskHostState,
     /// The answer to [`Order::Ready`].

@@ -10,11 +10,13 @@ use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::activity::Activity;
 use super::broker;
 use super::control::{Control, ControlError, to_memory_file};
 use super::listeners::{Listener, Listeners};
 use super::look_ups::LookUps;
-use super::orders::{Briefing, ListenerId, Missed, Order, Report};
+use super::orders::{Briefing, ListenerId, ListenerRole, Missed, Order, Report};
+use super::pause::Pause;
 use super::spawn::{Spawned, spawn};
 use super::succession::Succession;
 use super::vigil::{self, Turn, Vigil};
@@ -25,10 +27,6 @@ use crate::status::HostState;
 
 /// How long a worker may take to finish what is under way.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-/// A worker that lived this long did not die of its start, which haste would not help;
-/// guests wait in every pause.
-const HEALTHY_AFTER: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the rest of the supervisor wants of the worker.
 #[derive(Debug)]
@@ -134,9 +132,10 @@ impl WorkerProcess {
         if let Some(pid) = worker.child.id() {
             let _ = self.events.send(Event::Started { pid });
         }
-        if let Err(error) = self.brief(&worker.control).await {
-            return gone(&mut worker.child, &error).await;
-        }
+        let mut activity = match self.begin(&worker.control).await {
+            Ok(activity) => activity,
+            Err(error) => return gone(&mut worker.child, &error).await,
+        };
         let mut names = LookUps::new(&self.briefing.config);
         let mut vigil = Vigil::begin();
         loop {
@@ -145,6 +144,10 @@ impl WorkerProcess {
                 biased;
                 status = worker.child.wait() => return End::Died(status),
                 report = worker.control.receive::<Report>() => match report {
+                    Ok((Report::Guests, set)) => {
+                        set.into_iter().for_each(|set| activity.watch_guests(set));
+                        Ok(())
+                    }
                     Ok((Report::Alive, _)) => {
                         vigil.has_answered();
                         Ok(())
@@ -152,7 +155,7 @@ impl WorkerProcess {
                     Ok((report, _)) => self.heard(&worker.control, report, &mut names).await,
                     Err(error) => Err(error),
                 },
-                turn = vigil.turn() => match turn {
+                turn = vigil.turn(&activity, !self.missed.is_empty()) => match turn {
                     Turn::Ask => self.ask_anew(&worker.control).await,
                     Turn::Wait => Ok(()),
                     Turn::GiveUp => Err(ControlError::Stuck(vigil::PATIENCE)),
@@ -161,7 +164,12 @@ impl WorkerProcess {
                     tell(&worker.control, &Order::LookedUp(looked_up), None).await
                 }
                 command = self.commands.recv() => match command {
-                    Some(command) => self.pass_on(&worker.control, command).await,
+                    Some(command) => {
+                        if let Command::Open { listener, .. } = &command {
+                            watch(&mut activity, listener);
+                        }
+                        self.pass_on(&worker.control, command).await
+                    }
                     None => return End::Dismissed,
                 },
             };
@@ -188,6 +196,15 @@ impl WorkerProcess {
             }
         }
         Ok(())
+    }
+
+    async fn begin(&mut self, control: &Control) -> Result<Activity, ControlError> {
+        let mut activity = Activity::new()?;
+        for (_, listener) in self.listeners.iter() {
+            watch(&mut activity, listener);
+        }
+        self.brief(control).await?;
+        Ok(activity)
     }
 
     async fn brief(&mut self, control: &Control) -> Result<(), ControlError> {
@@ -236,7 +253,7 @@ impl WorkerProcess {
                 Ok(())
             }
             // Heard where the worker is attended.
-            Report::Alive => Ok(()),
+            Report::Alive | Report::Guests => Ok(()),
         }
     }
 
@@ -303,6 +320,13 @@ async fn send(control: &Control, command: &Command) -> Result<(), ControlError> 
     }
 }
 
+/// Those of guests are many, and the worker has them in one set.
+fn watch(activity: &mut Activity, listener: &Listener) {
+    if !matches!(listener.role, ListenerRole::Proxy { .. }) {
+        activity.watch(Rc::clone(&listener.socket));
+    }
+}
+
 async fn hand_over(
     control: &Control,
     id: ListenerId,
@@ -347,40 +371,5 @@ fn report_death(status: &std::io::Result<ExitStatus>) {
     match status {
         Ok(status) => tracing::error!(%status, "the worker ended; starting another"),
         Err(error) => tracing::error!(%error, "lost the worker; starting another"),
-    }
-}
-
-/// How long to wait before the next start: nothing at first, then longer the
-/// quicker workers die.
-#[derive(Default)]
-struct Pause(Duration);
-
-impl Pause {
-    fn after(&mut self, lived: Duration) -> Duration {
-        if lived >= HEALTHY_AFTER {
-            self.0 = Duration::ZERO;
-        }
-        let pause = self.0;
-        self.0 = (pause * 2).clamp(Duration::from_millis(100), LONGEST_PAUSE);
-        pause
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workers_that_die_young_are_replaced_ever_more_slowly() {
-        let mut pause = Pause::default();
-        let young = Duration::from_millis(1);
-        assert_eq!(pause.after(young), Duration::ZERO);
-        assert_eq!(pause.after(young), Duration::from_millis(100));
-        assert_eq!(pause.after(young), Duration::from_millis(200));
-        for _ in 0..10 {
-            pause.after(young);
-        }
-        assert_eq!(pause.after(young), LONGEST_PAUSE);
-        assert_eq!(pause.after(HEALTHY_AFTER), Duration::ZERO);
     }
 }

@@ -24,6 +24,8 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
     let sandbox = sandbox::enter(&briefing.config)?;
     let mut worker = Worker::new(briefing, sandbox)?;
     names::ask(worker.names.clone());
+    // Heard where a supervisor still is.
+    let _ = control.send(&Report::Guests, Some(worker.guests())).await;
     let mut pulses = JoinSet::new();
     loop {
         let (desk, connections) = (worker.desk.clone(), worker.connections.clone());

@@ -1,7 +1,7 @@
 //! Composition root of the worker: what each socket that arrives is served by.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -210,6 +210,11 @@ impl Worker {
             Order::Start | Order::Ready | Order::IsAlive | Order::Drain => {}
         }
         Ok(None)
+    }
+
+    /// All sockets of guests in one set, which can be polled.
+    pub fn guests(&self) -> BorrowedFd<'_> {
+        self.proxy.listening()
     }
 
     /// Comes once every thread that serves guests has taken a turn.

@@ -1,9 +1,16 @@
 //! Processes that live and do nothing.
 
-use anyhow::{Result, anyhow};
-use xtask::lab::http;
+use std::thread::sleep;
+use std::time::Duration;
 
-use crate::{DOCUMENT, Estate, Stopped, guest_of};
+use anyhow::{Result, anyhow};
+use xtask::lab::threads::Ran;
+use xtask::lab::{http, wait};
+
+use crate::{DOCUMENT, Estate, LIMIT, Stopped, guest_of};
+
+/// In which a worker to which somebody comes is asked twice whether it is alive.
+const TWO_QUESTIONS: Duration = Duration::from_secs(11);
 
 #[test]
 fn a_worker_that_hangs_is_replaced_and_who_waits_is_answered() -> Result<()> {
@@ -42,4 +49,17 @@ fn a_supervisor_that_hangs_leaves_guests_served_and_does_later_what_it_missed() 
     estate.wait_newcomer_served(&newcomer)?;
     assert_eq!(estate.site.daemon.worker_pid()?, worker);
     Ok(())
+}
+
+#[test]
+fn a_worker_to_which_nobody_comes_is_let_sleep() -> Result<()> {
+    let estate = Estate::create(|setup| setup)?;
+    estate.is_served()?;
+    let daemon = &estate.site.daemon;
+    let pids = [daemon.pid(), daemon.worker_pid()?];
+    wait::until("neither process wakes up", LIMIT * 2, || {
+        let before = Ran::of(pids)?;
+        sleep(TWO_QUESTIONS);
+        Ok(Ran::of(pids)?.switches == before.switches)
+    })
 }

@@ -7,7 +7,6 @@ mod figures;
 mod kernel;
 mod newcomer;
 mod table;
-mod threads;
 
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
@@ -21,12 +20,12 @@ use self::estate::Estate;
 pub(super) use self::figures::Scale;
 use self::figures::{Figures, Haproxies, Idle, Process};
 use self::newcomer::{Newcomer, answers};
-use self::threads::Ran;
 use super::usage;
 use crate::lab::daemon::{Daemon, Setup};
 use crate::lab::haproxy::Haproxy;
 use crate::lab::namespace::Namespace;
 use crate::lab::router::{PROXY_PORT, Router};
+use crate::lab::threads::Ran;
 use crate::lab::{http, inventory, proc};
 use crate::{process, stop};
 

@@ -6,15 +6,19 @@ use anyhow::Result;
 
 /// Since their threads began.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ran {
-    pub(super) switches: u64,
-    pub(super) microseconds: f64,
+pub struct Ran {
+    /// How often they began or ceased to run.
+    pub switches: u64,
+    /// On a processor.
+    pub microseconds: f64,
 }
 
 impl Ran {
+    /// All of them together.
+    ///
     /// # Errors
     /// When one of the processes is gone.
-    pub(super) fn of(pids: [u32; 2]) -> Result<Self> {
+    pub fn of(pids: [u32; 2]) -> Result<Self> {
         let mut sum = Self::default();
         for pid in pids {
             for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
