@@ -6,7 +6,6 @@ mod kernel_memory;
 mod load;
 mod plant;
 mod processes;
-mod random;
 mod report;
 mod sample;
 mod trend;

@@ -13,7 +13,7 @@ use crate::netlink::NetlinkError;
 /// Why the datapath could not be loaded, attached or read.
 #[derive(Debug, thiserror::Error)]
 pub enum DatapathError {
-    #[error("cannot load the eBPF programs: {source}{}", remedy(.source))]
+    #[error("cannot load the eBPF programs: {source}{}", remedy_of_load(.source))]
     Load { source: Box<aya::EbpfError> },
     #[error("cannot use an eBPF program: {source}{}", remedy(.source))]
     Program { source: ProgramError },
@@ -56,6 +56,17 @@ pub enum DatapathError {
     Inspect { ifindex: u32, source: NetlinkError },
     #[error("cannot clean up the namespace: {0}")]
     Namespace(NetlinkError),
+}
+
+/// aya tries with small programs what the kernel can do. When that takes none of them, as for
+/// want of memory, aya finds our code too new for it.
+fn remedy_of_load(error: &aya::EbpfError) -> &'static str {
+    match error {
+        aya::EbpfError::RelocationError(_) => {
+            "; the kernel took not even trial programs: free memory, or raise the unit's MemoryMax"
+        }
+        error => remedy(error),
+    }
 }
 
 /// What to do about an error that stems from missing privileges or from a

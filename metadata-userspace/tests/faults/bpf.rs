@@ -54,6 +54,15 @@ fn without_memory_for_programs_the_old_worker_serves_on() -> Result<()> {
 }
 
 #[test]
+fn without_memory_for_any_program_it_says_so() -> Result<()> {
+    let is_program = |call: &Call| bpf_command(call) == Some(PROGRAM_LOAD);
+    starts_fail_and_guests_are_served(
+        move |call| is_program(call).then_some(Errno::ENOMEM),
+        &["cannot load the eBPF programs", "free memory"],
+    )
+}
+
+#[test]
 fn without_memory_for_maps_the_old_worker_serves_on() -> Result<()> {
     let calls = SystemCalls::watch(&[libc::SYS_bpf]);
     calls.rule(|call| (bpf_command(call) == Some(MAP_CREATE)).then_some(Errno::ENOMEM));

@@ -5,11 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use fastrand::Rng;
 use nix::sys::signal::Signal;
 
 use super::load::DOCUMENT;
 use super::plant::{Fate, Plant};
-use super::random::Random;
 use crate::lab::daemon::send;
 use crate::lab::guest::Guest;
 use crate::lab::router::Subnet;
@@ -82,12 +82,12 @@ impl Act {
 }
 
 impl Plant {
-    pub(super) fn choose(&self, random: &mut Random) -> Act {
+    pub(super) fn choose(&self, random: &mut Rng) -> Act {
         let possible: Vec<Act> = ALL
             .into_iter()
             .filter(|act| self.is_possible(*act))
             .collect();
-        random.one_of(&possible).unwrap_or(Act::OperatorsLook)
+        random.choice(possible).unwrap_or(Act::OperatorsLook)
     }
 
     fn is_possible(&self, act: Act) -> bool {

@@ -1,12 +1,14 @@
 //! A daemon with its routers and guests, some of which stay.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use fastrand::Rng;
 use tempfile::TempDir;
 
 use super::Plan;
@@ -14,7 +16,6 @@ use super::acts::Act;
 use super::kernel_memory::KernelMemory;
 use super::load::{self, Kills, Tally};
 use super::processes::{self, Role};
-use super::random::Random;
 use super::sample::Sample;
 use crate::lab::daemon::{self, Daemon, Setup};
 use crate::lab::guest::Guest;
@@ -27,7 +28,8 @@ use crate::lab::{unique, wait};
 use crate::stop;
 
 const PERMANENT: usize = 2;
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(3500));
+/// Between two acts, in milliseconds.
+const PAUSES: Range<u64> = 500..3500;
 const REST_LIMIT: Duration = Duration::from_secs(40);
 
 /// What becomes of the daemon meanwhile.
@@ -146,7 +148,7 @@ impl Plant {
             samples: Vec::new(),
             errors: Vec::new(),
         };
-        let mut random = Random::new(plan.seed);
+        let mut random = Rng::with_seed(plan.seed);
         while start.elapsed() < plan.duration {
             let period = Instant::now();
             while period.elapsed() < plan.between_samples && start.elapsed() < plan.duration {
@@ -156,7 +158,7 @@ impl Plant {
                     .with_context(|| format!("{:?}: {act:?}, after {:?}", self.fate, story.acts))
                     .inspect_err(|_| eprintln!("{}", self.daemon.log()))?;
                 story.acts.push(act);
-                thread::sleep(random.between(PAUSES.0, PAUSES.1));
+                thread::sleep(Duration::from_millis(random.u64(PAUSES)));
             }
             self.rest()?;
             let sample = Sample::take(self, start.elapsed())?;
