@@ -12,6 +12,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::async_fd;
+use crate::rights::or_as_owner;
 
 /// What happened in the directory since the last time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl DirectoryEvents {
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::IN_ONLYDIR;
-        inotify.add_watch(directory, flags)?;
+        or_as_owner(directory, || Ok(inotify.add_watch(directory, flags)?))?;
         let ready = async_fd::register(inotify.as_fd().try_clone_to_owned()?, Interest::READABLE)?;
         Ok(Self { inotify, ready })
     }

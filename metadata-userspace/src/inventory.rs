@@ -29,6 +29,7 @@ pub use instance::{InjectedFile, InventoryInstance, PublicKey};
 pub use port::{Assignment, FixedIp, InventoryPort, Route};
 
 use crate::identity::{MacAddr, Port};
+use crate::rights::or_as_owner;
 use index::Index;
 
 /// A checked inventory and the index that makes each lookup a hash away. As JSON
@@ -46,9 +47,11 @@ impl Inventory {
     /// # Errors
     /// The file cannot be read or is no TOML, or all that is wrong with what it says.
     pub fn load(path: &Path) -> Result<Self, InventoryError> {
-        let text = std::fs::read_to_string(path).map_err(|source| InventoryError::Read {
-            path: path.to_owned(),
-            source,
+        let text = or_as_owner(path, || std::fs::read_to_string(path)).map_err(|source| {
+            InventoryError::Read {
+                path: path.to_owned(),
+                source,
+            }
         })?;
         let file: file::InventoryFile =
             toml::from_str(&text).map_err(|source| InventoryError::Syntax {

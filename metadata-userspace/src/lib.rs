@@ -33,6 +33,7 @@ pub mod origin_form;
 pub mod proxy;
 pub mod reply;
 pub mod resolver;
+pub mod rights;
 pub mod sharded;
 pub mod shim;
 pub mod signature;

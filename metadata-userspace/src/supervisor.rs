@@ -10,6 +10,7 @@ pub mod broker;
 pub mod control;
 pub mod holder;
 pub mod inherited;
+mod kill;
 pub mod listeners;
 pub mod look_ups;
 pub mod orders;

@@ -2,9 +2,11 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -64,6 +66,49 @@ fn every_thread_of_the_worker_is_confined() -> Result<()> {
     }
     // The supervisor needs what it has.
     assert_eq!(proc::status(site.daemon.pid(), "Seccomp")?, "0");
+    Ok(())
+}
+
+/// Whom Neutron's files belong to here.
+const NEUTRON: u32 = 54_321;
+
+fn neutrons(path: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))?;
+    Ok(chown(path, Some(NEUTRON), Some(NEUTRON))?)
+}
+
+#[test]
+fn what_is_neutrons_is_read_and_made_with_neutrons_rights() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    fs::set_permissions(root.path(), Permissions::from_mode(0o755))?;
+    let [etc, state] = ["etc", "state"].map(|name| root.path().join(name));
+    let (inventory, socket) = (etc.join("inventory.toml"), state.join("metadata_proxy"));
+    [&etc, &state].into_iter().try_for_each(fs::create_dir)?;
+    let give = |text: &str| {
+        fs::write(&inventory, text)?;
+        neutrons(&inventory, 0o600)?;
+        neutrons(&etc, 0o700)?;
+        neutrons(&state, 0o755)
+    };
+    let mut given = Ok(());
+    let options = |setup: Setup| {
+        given = give(&setup.inventory);
+        setup
+            .default_option("state_path", &state.to_string_lossy())
+            .default_option("metadata_proxy_socket", &socket.to_string_lossy())
+            .option("inventory", &inventory.to_string_lossy())
+    };
+    let site = Site::with(METADATAD, |_| {}, options)?;
+    given?;
+    assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
+    let made = fs::metadata(&socket)?;
+    assert_eq!((made.uid(), made.gid()), (NEUTRON, NEUTRON));
+    assert_eq!(fs::metadata(state.join("metadatad"))?.uid(), NEUTRON);
+    let mut guest = site.guest.connect()?;
+    let head = format!("POST {PASSWORD} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nc2Vj");
+    guest.write_all(head.as_bytes())?;
+    assert_eq!(http::read_response(&mut guest)?.status, 200);
+    assert_eq!(site.guest.get(PASSWORD)?.text(), "c2Vj");
     Ok(())
 }
 

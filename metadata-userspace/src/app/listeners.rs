@@ -93,9 +93,8 @@ impl Opener<'_> {
     ) -> anyhow::Result<Rc<OwnedFd>> {
         let left = self
             .inherited
-            .take(name, |socket| listens_on_file(socket, kind, path));
+            .take(name, |socket| is_the_one(socket, kind, path, access));
         if let Some(socket) = left {
-            sockets::give_to(path, access)?;
             return Ok(self.hold(name, socket, true));
         }
         let socket = if kind == Type::SEQPACKET {
@@ -122,6 +121,10 @@ impl Opener<'_> {
         self.lineage.leave(name, socket.clone(), was_left);
         socket
     }
+}
+
+fn is_the_one(socket: &OwnedFd, kind: Type, path: &Path, access: Access) -> bool {
+    listens_on_file(socket, kind, path) && sockets::put_right(path, access).unwrap_or(false)
 }
 
 /// Removes the files of the unix sockets.

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::file::{FileEntry, InstanceEntry, InventoryFile};
 use super::{Blob, Fault, InjectedFile, InventoryInstance, PublicKey, stable_id};
+use crate::rights::or_as_owner;
 use faults::Faults;
 
 const DEFAULT_ROOT_DEVICE: &str = "/dev/vda";
@@ -212,7 +213,7 @@ fn bytes(
         (Some(text), None) => Some(Blob(text.into())),
         (None, Some(file)) => {
             let path = directory.join(file);
-            let content = std::fs::read(&path).unwrap_or_else(|error| {
+            let content = or_as_owner(&path, || std::fs::read(&path)).unwrap_or_else(|error| {
                 faults.add(
                     &format!("{field}_file"),
                     format!(

@@ -7,6 +7,7 @@ use std::path::Path;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::Config;
+use crate::rights::or_as_owner;
 
 /// Connects to `path`, if the configuration names it. Nothing is read or written
 /// here: whoever gets the connection speaks first.
@@ -19,7 +20,8 @@ pub fn connect(path: &Path, config: &Config) -> io::Result<OwnedFd> {
     // A connection to a unix socket is there at once or not at all (EAGAIN when too
     // many wait for its server), so nothing here waits.
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
-    socket.connect(&SockAddr::unix(path)?)?;
+    let address = SockAddr::unix(path)?;
+    or_as_owner(path, || socket.connect(&address))?;
     Ok(socket.into())
 }
 

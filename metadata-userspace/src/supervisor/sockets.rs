@@ -4,16 +4,17 @@ use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Pid, Uid, chown};
+use nix::unistd::{Gid, Pid, Uid};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::predecessor::{has_ended, wait_while};
+use crate::rights::{as_user, or_as_owner};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -28,7 +29,7 @@ pub enum SocketError {
     Taken(PathBuf),
 }
 
-/// Who may connect to a unix socket, or use another file.
+/// Whose a unix socket is, and who may connect to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
     pub uid: Uid,
@@ -85,48 +86,84 @@ fn answerer(kind: Type, path: &Path) -> Answerer {
 /// notes it in listen(2) (unix(7), `SO_PEERCRED`).
 fn opener(kind: Type, path: &Path) -> io::Result<Pid> {
     let socket = Socket::new(Domain::UNIX, kind.cloexec(), None)?;
-    socket.connect(&SockAddr::unix(path)?)?;
+    let address = SockAddr::unix(path)?;
+    or_as_owner(path, || socket.connect(&address))?;
     Ok(Pid::from_raw(getsockopt(&socket, PeerCredentials)?.pid()))
 }
 
 fn open_unix(kind: Type, path: &Path, access: Access, backlog: u32) -> io::Result<OwnedFd> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
+    let directory = path.parent().unwrap_or(Path::new("."));
+    or_as_owner(directory, || std::fs::create_dir_all(directory))?;
     remove_stale(path)?;
-    let socket = Socket::new(Domain::UNIX, kind.nonblocking().cloexec(), None)?;
-    // Whoever can connect can impersonate every guest: nobody may before the
-    // mode is set.
-    let usual = umask(Mode::from_bits_truncate(0o777));
-    let bound = socket.bind(&SockAddr::unix(path)?);
-    umask(usual);
-    bound?;
-    give_to(path, access)?;
+    let socket = match bind_as(access.uid, kind, path, access) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let uid = owner(directory)?.0;
+            let socket = bind_as(uid, kind, path, access)?;
+            give_away(path, uid, access);
+            socket
+        }
+        bound => bound?,
+    };
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
 }
 
-/// Gives a file or directory to who may use it. Where it is theirs already, nothing is
-/// written: the file system may have become read-only.
-pub fn give_to(path: &Path, access: Access) -> io::Result<()> {
-    let Access { uid, gid, mode } = access;
-    let now = std::fs::metadata(path)?;
-    if (now.uid(), now.gid(), now.mode() & 0o7777) == (uid.as_raw(), gid.as_raw(), mode) {
-        return Ok(());
+fn bind_as(uid: Uid, kind: Type, path: &Path, access: Access) -> io::Result<Socket> {
+    as_user(uid, access.gid, || {
+        let socket = Socket::new(Domain::UNIX, kind.nonblocking().cloexec(), None)?;
+        // Whoever can connect can impersonate every guest: nobody may before the
+        // mode is set.
+        let usual = umask(Mode::from_bits_truncate(0o777));
+        let bound = socket.bind(&SockAddr::unix(path)?);
+        umask(usual);
+        bound?;
+        std::fs::set_permissions(path, Permissions::from_mode(access.mode))?;
+        Ok(socket)
+    })
+}
+
+/// Where a socket's user may not make it, it is the directory's owner's, as one that Neutron's
+/// agent makes is its own; its group and mode say who may connect. Only in a directory of
+/// root's can nobody have put something else there that would be given away.
+fn give_away(path: &Path, uid: Uid, access: Access) {
+    if uid == access.uid || (uid.is_root() && chown(path, Some(access.uid.as_raw()), None).is_ok())
+    {
+        return;
     }
-    // The mode is the owner's to set, without further capability.
-    chown(path, Some(Uid::effective()), Some(Gid::effective()))?;
-    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
-    Ok(chown(path, Some(uid), Some(gid))?)
+    let writable_by_others = 0o022;
+    if access.mode & writable_by_others == 0 {
+        tracing::warn!(
+            path = %path.display(), owner = %uid, wanted = %access.uid,
+            "nobody but the owner of the directory can connect to this socket: give the directory \
+             to the user that is wanted, or choose another metadata_proxy_socket_mode"
+        );
+    }
+}
+
+/// Gives the socket at `path` the group and the mode that [`unix`] would. Whether it is now
+/// as that would make it.
+pub fn put_right(path: &Path, access: Access) -> io::Result<bool> {
+    let now = or_as_owner(path, || std::fs::symlink_metadata(path))?;
+    let uid = Uid::from_raw(now.uid());
+    // Where it is right, nothing is written: the file system may have become read-only.
+    if (now.gid(), now.mode() & 0o7777) != (access.gid.as_raw(), access.mode) {
+        as_user(uid, access.gid, || {
+            chown(path, None, Some(access.gid.as_raw()))?;
+            std::fs::set_permissions(path, Permissions::from_mode(access.mode))
+        })?;
+    }
+    let directory = path.parent().map(owner).transpose()?;
+    Ok(uid == access.uid || directory.is_some_and(|(owner, _)| owner == uid))
 }
 
 /// Removes a socket nobody listens on; any other file stays, and fails the bind.
 pub fn remove_stale(path: &Path) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    or_as_owner(directory, || match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(path),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    }
+    })
 }
 
 /// Listens on a TCP address of this host.
@@ -156,7 +193,7 @@ fn open_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
 
 /// The user and group of an existing file or directory.
 pub fn owner(path: &Path) -> io::Result<(Uid, Gid)> {
-    let metadata = std::fs::metadata(path)?;
+    let metadata = or_as_owner(path, || std::fs::metadata(path))?;
     Ok((Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid())))
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
 
+use nix::unistd::Uid;
 use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::activity::Activity;
 use super::broker;
 use super::control::{Control, ControlError, to_memory_file};
+use super::kill::kill_as;
 use super::listeners::{Listener, Listeners};
 use super::look_ups::LookUps;
 use super::orders::{Briefing, ListenerId, ListenerRole, Missed, Order, Report};
@@ -114,7 +116,7 @@ impl WorkerProcess {
                         // Nobody will accept what would queue in them now; another
                         // program may listen at the same address.
                         drop(self.listeners);
-                        return drain(worker).await;
+                        return drain(worker, self.account.uid).await;
                     }
                     End::Died(status) => report_death(&status),
                 },
@@ -134,7 +136,7 @@ impl WorkerProcess {
         }
         let mut activity = match self.begin(&worker.control).await {
             Ok(activity) => activity,
-            Err(error) => return gone(&mut worker.child, &error).await,
+            Err(error) => return self.gone(&mut worker.child, &error).await,
         };
         let mut names = LookUps::new(&self.briefing.config);
         let mut vigil = Vigil::begin();
@@ -174,9 +176,18 @@ impl WorkerProcess {
                 },
             };
             if let Err(error) = done {
-                return gone(&mut worker.child, &error).await;
+                return self.gone(&mut worker.child, &error).await;
             }
         }
+    }
+
+    /// A worker that cannot be spoken to is of no use, dead or not.
+    async fn gone(&self, child: &mut Child, error: &ControlError) -> End {
+        if !matches!(error, ControlError::Closed) {
+            tracing::error!(%error, "lost touch with the worker");
+        }
+        end(child, self.account.uid);
+        End::Died(child.wait().await)
     }
 
     /// Whether it is alive, and to take what it could not.
@@ -349,22 +360,21 @@ async fn tell(
     sent.unwrap_or(Err(ControlError::Stuck(vigil::PATIENCE)))
 }
 
-/// A worker that cannot be spoken to is of no use, dead or not.
-async fn gone(child: &mut Child, error: &ControlError) -> End {
-    if !matches!(error, ControlError::Closed) {
-        tracing::error!(%error, "lost touch with the worker");
-    }
-    let _ = child.start_kill();
-    End::Died(child.wait().await)
-}
-
-async fn drain(mut worker: Spawned) {
+async fn drain(mut worker: Spawned, uid: Uid) {
     let asked = worker.control.send(&Order::Drain, None).await;
     if asked.is_ok() && timeout(DRAIN_LIMIT, worker.child.wait()).await.is_ok() {
         return;
     }
     tracing::warn!(limit = ?DRAIN_LIMIT, "the worker did not finish in time; ending it");
-    let _ = worker.child.kill().await;
+    end(&worker.child, uid);
+    let _ = worker.child.wait().await;
+}
+
+fn end(child: &Child, uid: Uid) {
+    // None when it has ended by itself.
+    if let Some(Err(errno)) = child.id().map(|pid| kill_as(uid, pid)) {
+        tracing::error!(%errno, "cannot end the worker");
+    }
 }
 
 fn report_death(status: &std::io::Result<ExitStatus>) {

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use super::OptionNames;
+use crate::rights::or_as_owner;
 
 /// Why TLS cannot be set up as configured.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +113,7 @@ impl TlsFiles {
 }
 
 fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Unreadable {
+    or_as_owner(path, || std::fs::read(path)).map_err(|source| TlsError::Unreadable {
         option,
         path: path.to_owned(),
         source,

@@ -3,6 +3,7 @@
 
 mod log;
 mod setup;
+mod unit;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -300,6 +301,7 @@ fn spawn(setup: &Setup, config: &Path, directory: &Path) -> Result<Child> {
     for surroundings in &setup.surroundings {
         surroundings.prepare(&mut command)?;
     }
+    unit::confine(&mut command)?;
     command
         .spawn()
         .with_context(|| format!("cannot start {}", binary.display()))

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::lexer::{self, Assignment};
 use super::{ConfigSource, normalize_group};
+use crate::rights::or_as_owner;
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Settings {
     }
 
     fn read_file(&mut self, file: PathBuf, unreadable: &mut Vec<Unreadable>) {
-        let bytes = match std::fs::read(&file) {
+        let bytes = match or_as_owner(&file, || std::fs::read(&file)) {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) => {
                 self.files.push((file.clone(), Vec::new()));

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::rights::or_as_owner;
+
 /// One `--config-file` or `--config-dir`, in the order of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigSource {
@@ -22,7 +24,8 @@ impl ConfigSource {
         ["neutron.conf", "metadata_agent.ini"]
             .into_iter()
             .map(|name| directory.join(name))
-            .filter(|path| path.exists())
+            // One that cannot be looked at is there until reading it says why not.
+            .filter(|path| or_as_owner(path, || path.try_exists()).unwrap_or(true))
             .map(Self::File)
             .collect()
     }
@@ -38,7 +41,7 @@ impl ConfigSource {
 
 fn files_of(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
+    for entry in or_as_owner(directory, || std::fs::read_dir(directory))? {
         let path = entry?.path();
         // Python's glob: `*` does not match a leading dot.
         let hidden = path
