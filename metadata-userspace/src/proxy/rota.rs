@@ -7,7 +7,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
@@ -54,9 +54,11 @@ impl Rota {
         Ok(Duty { rota: self, door })
     }
 
-    /// Has the right thread accept.
+    /// Has the right thread accept, unless another sees to that now.
     fn choose(&self) -> io::Result<()> {
-        let doors = self.lock();
+        let Some(doors) = self.try_lock() else {
+            return Ok(());
+        };
         let Some(now) = doors.iter().find(|door| door.is_open()) else {
             return Ok(());
         };
@@ -84,6 +86,14 @@ impl Rota {
     #[cfg(test)]
     pub(super) fn connections(&self) -> Vec<usize> {
         self.lock().iter().map(|door| door.connections()).collect()
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Vec<Arc<Door>>>> {
+        match self.doors.try_lock() {
+            Ok(doors) => Some(doors),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Door>>> {
