@@ -131,7 +131,7 @@ pub struct WorkerConfig {
     pub user: String,
     /// `metadata_proxy_group`: name or gid; the user's own group when empty.
     pub group: String,
-    /// `metadata_workers`: threads that serve requests; 1 or more.
+    /// `metadata_workers`: threads that serve requests; 64 at most.
     pub threads: usize,
     /// `metadata_backlog`: connections that wait to be accepted, per listener.
     pub backlog: u32,

@@ -1,6 +1,7 @@
 //! Counters of the worker: as Prometheus text and as a snapshot for `status`.
 
 mod agent;
+mod latencies;
 mod nova;
 mod proxy;
 mod refusals;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dependencies::{Dependencies, DependencyState};
 pub use agent::{AgentMetrics, Outcome};
+pub use latencies::Latencies;
 pub use nova::NovaMetrics;
 pub use proxy::ProxyMetrics;
 pub use refusals::{Refusal, Refusals};

@@ -14,6 +14,7 @@ mod listeners;
 mod on_call;
 mod rate;
 pub mod retire;
+mod rota;
 pub mod saved_syn;
 mod sender;
 #[cfg(test)]

@@ -22,6 +22,10 @@ use super::{
 /// More threads than this would wait for each other more than they serve.
 const MOST_THREADS: usize = 8;
 
+/// Each thread has a set of its own with the set of all listeners in it, and the kernel
+/// allows a listener 100 sets at that depth (`path_limits` in fs/eventpoll.c).
+const MOST_WANTED_THREADS: usize = 64;
+
 /// A guest's crawl takes about this long. Neutron's own agent asks anew for each
 /// request when no cache is configured.
 const LIFETIME_WITHOUT_CACHE: Duration = Duration::from_secs(10);
@@ -132,7 +136,7 @@ impl Config {
 
 fn worker(reader: &mut Reader<'_>) -> WorkerConfig {
     let threads = match reader.read(&table::METADATA_WORKERS) {
-        Some(wanted) => size(wanted).max(1),
+        Some(wanted) => size(wanted).clamp(1, MOST_WANTED_THREADS),
         None => std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(MOST_THREADS)),
     };
     WorkerConfig {

@@ -1,8 +1,7 @@
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::proxy::latency_histogram;
+use super::latencies::Latencies;
 use super::statuses::StatusCounters;
 
 /// What the hop to Nova does.
@@ -10,7 +9,7 @@ use super::statuses::StatusCounters;
 pub struct NovaMetrics {
     pub requests: StatusCounters,
     /// Until the head of the answer.
-    pub latency: Histogram,
+    pub latency: Latencies,
     /// Requests sent again because their pooled connection was dead.
     pub retries: Counter,
     pub connect_errors: Counter,
@@ -26,7 +25,7 @@ impl NovaMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             requests: StatusCounters::new(),
-            latency: latency_histogram(),
+            latency: Latencies::default(),
             retries: Counter::default(),
             connect_errors: Counter::default(),
             shared: Counter::default(),

@@ -1,7 +1,7 @@
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::latencies::Latencies;
 use super::refusals::Refusals;
 use super::statuses::StatusCounters;
 
@@ -10,7 +10,7 @@ use super::statuses::StatusCounters;
 pub struct ProxyMetrics {
     pub requests: StatusCounters,
     /// From the request's head to the last byte of the answer.
-    pub duration: Histogram,
+    pub duration: Latencies,
     pub connections: Gauge,
     pub refused: Refusals,
 }
@@ -19,7 +19,7 @@ impl ProxyMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             requests: StatusCounters::new(),
-            duration: latency_histogram(),
+            duration: Latencies::default(),
             connections: Gauge::default(),
             refused: Refusals::new(),
         };
@@ -46,13 +46,4 @@ impl ProxyMetrics {
         );
         metrics
     }
-}
-
-/// From a tenth of a millisecond, a warm local answer, to the 32 s after which
-/// every guest has given up.
-pub(super) fn latency_histogram() -> Histogram {
-    Histogram::new([
-        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-        5.0, 10.0, 32.0,
-    ])
 }

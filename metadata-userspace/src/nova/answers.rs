@@ -56,12 +56,13 @@ impl Answers {
     /// Within the deadline. `turn` is lent to others of the same guest while another
     /// request fetches the same.
     pub(super) async fn to(self: &Arc<Self>, question: Arc<Question>, turn: &mut Turn) -> Outcome {
-        if let Some(document) = self.documents.fresh(&question, Instant::now()) {
+        let now = Instant::now();
+        if let Some(document) = self.documents.fresh(&question, now) {
             self.metrics.cached.inc();
-            return Ok(document.response(Instant::now()));
+            return Ok(document.response(now));
         }
         if self.exchange.hang.is_on()
-            && let Some(document) = self.documents.last_good(&question, Instant::now())
+            && let Some(document) = self.documents.last_good(&question, now)
         {
             return Ok(match self.probed(&question).await {
                 Some(answer) => answer,
@@ -69,12 +70,12 @@ impl Answers {
             });
         }
         if self.exchange.line.is_busy()
-            && let Some(list) = self.versions.last(&question, Instant::now())
+            && let Some(list) = self.versions.last(&question, now)
         {
             self.metrics.cached.inc();
-            return Ok(list.response(Instant::now()));
+            return Ok(list.response(now));
         }
-        let outcome = self.fetched(&question, turn).await;
+        let outcome = self.fetched(&question, turn, now).await;
         let Some(reason) = failure(&outcome) else {
             return outcome;
         };
@@ -91,7 +92,7 @@ impl Answers {
         let (answers, question) = (Arc::clone(self), Arc::clone(question));
         let asking = tokio::spawn(async move {
             let mut turn = Queue::unlimited().turn().await;
-            let outcome = answers.fetched(&question, &mut turn).await;
+            let outcome = answers.fetched(&question, &mut turn, Instant::now()).await;
             drop(probe);
             outcome
         });
@@ -103,14 +104,20 @@ impl Answers {
     }
 
     /// What Nova says, whoever asked it.
-    async fn fetched(&self, question: &Arc<Question>, turn: &mut Turn) -> Outcome {
-        let (started, deadline) = (Instant::now(), self.exchange.deadline);
+    async fn fetched(
+        &self,
+        question: &Arc<Question>,
+        turn: &mut Turn,
+        started: Instant,
+    ) -> Outcome {
+        let deadline = self.exchange.deadline;
+        let mut left = deadline;
         loop {
-            let left = deadline.saturating_sub(started.elapsed());
             let brought = match self.fetches.join(question) {
                 Fetch::Own(duty) => return self.fetch(question, duty, left).await,
                 Fetch::Others(brought) => turn.lend(within(left, pin!(brought))).await,
             };
+            left = deadline.saturating_sub(started.elapsed());
             match brought {
                 Some(Ok(Brought::Answer(answer))) => {
                     self.metrics.shared.inc();
@@ -118,7 +125,7 @@ impl Answers {
                 }
                 // Another began to wait earlier, and has waited too long.
                 Some(Ok(Brought::Failure(error)))
-                    if matches!(*error, NovaError::Busy(_)) && started.elapsed() < deadline =>
+                    if matches!(*error, NovaError::Busy(_)) && !left.is_zero() =>
                 {
                     turn.resume().await;
                 }
@@ -128,7 +135,7 @@ impl Answers {
                     return self.ask(question, left).await.map_err(Arc::new);
                 }
                 // The guest hung up for whom it was fetched.
-                Some(Err(_)) if started.elapsed() < deadline => turn.resume().await,
+                Some(Err(_)) if !left.is_zero() => turn.resume().await,
                 Some(Err(_)) | None => return Err(Arc::new(NovaError::Deadline(deadline))),
             }
         }
@@ -137,8 +144,9 @@ impl Answers {
     async fn fetch(&self, question: &Question, duty: Duty, limit: Duration) -> Outcome {
         match self.read(question, limit).await {
             Ok(Read::Whole(answer)) => {
-                self.documents.learn(question, &answer, Instant::now());
-                self.versions.learn(question, &answer, Instant::now());
+                let now = Instant::now();
+                self.documents.learn(question, &answer, now);
+                self.versions.learn(question, &answer, now);
                 duty.done(|| Brought::Answer(answer.clone()));
                 Ok(answer.into())
             }

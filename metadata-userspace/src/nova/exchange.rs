@@ -88,9 +88,7 @@ impl Exchange {
             place.answered(instance);
         }
         self.metrics.requests.count(answer.status());
-        self.metrics
-            .latency
-            .observe(started.elapsed().as_secs_f64());
+        self.metrics.latency.observe(started.elapsed());
         if answer.status() == StatusCode::FORBIDDEN
             && let Some(suppressed) = self.refusals.now()
         {

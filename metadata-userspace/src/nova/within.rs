@@ -11,18 +11,18 @@ use tokio::time::Instant;
 
 use alarm::Alarm;
 
-/// What `future` comes to, or `None` after `limit`. It stays where it was pinned;
-/// `tokio::time::timeout` moves what it is given, and the futures here are large.
+/// What `future` comes to, or `None` after `limit`, which begins when it has to be waited
+/// for. It stays where it was pinned; `tokio::time::timeout` moves what it is given, and the
+/// futures here are large.
 pub(super) async fn within<F: Future>(
     limit: Duration,
     mut future: Pin<&mut F>,
 ) -> Option<F::Output> {
-    let end = Instant::now() + limit;
     let mut alarm = None;
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
         Poll::Pending => alarm
-            .get_or_insert_with(|| Alarm::at(end))
+            .get_or_insert_with(|| Alarm::at(Instant::now() + limit))
             .poll(cx)
             .map(|()| None),
     })

@@ -11,7 +11,8 @@ use tokio::time::sleep;
 
 use super::guest::Guest;
 use super::limits::{Admission, GuestConnections};
-use super::listeners::Listener;
+use super::listeners::{Listener, Waiting};
+use super::on_call::run_until;
 use super::retire::LAST_HANDSHAKES;
 use super::sender::Sender;
 use super::turns::Turns;
@@ -40,8 +41,10 @@ impl Proxy {
         let mut open = Open::default();
         loop {
             tokio::select! {
-                ready = waiting.ready() => self.accept_some(&ready?, &mut open).await,
-                Some(_) = open.connections.join_next() => {}
+                ready = waiting.ready() => self.accept_some(&waiting, &ready?, &mut open).await?,
+                Some(_) = open.connections.join_next() => {
+                    waiting.duty.has(open.connections.len())?;
+                }
                 () = drain.cancelled() => break,
             }
         }
@@ -49,12 +52,15 @@ impl Proxy {
             let mut handshakes_end = pin!(sleep(LAST_HANDSHAKES));
             loop {
                 tokio::select! {
-                    ready = waiting.ready() => self.accept_some(&ready?, &mut open).await,
+                    ready = waiting.ready() => {
+                        self.accept_some(&waiting, &ready?, &mut open).await?;
+                    }
                     () = &mut handshakes_end => break,
                 }
             }
             self.accept_all_that_wait(&mut open)?;
         }
+        drop(waiting);
         self.listeners.forget_all();
         open.end().await;
         Ok(())
@@ -72,7 +78,13 @@ impl Proxy {
         open.end().await;
     }
 
-    async fn accept_some(self: &Arc<Self>, ready: &[Arc<Listener>], open: &mut Open) {
+    /// Until it is another thread's turn.
+    async fn accept_some(
+        self: &Arc<Self>,
+        waiting: &Waiting<'_>,
+        ready: &[Arc<Listener>],
+        open: &mut Open,
+    ) -> io::Result<()> {
         for listener in ready {
             for _ in 0..ACCEPTED_AT_ONCE {
                 match listener.accept() {
@@ -80,12 +92,18 @@ impl Proxy {
                     Ok(None) => break,
                     Err(error) => {
                         let namespace = listener.origin.namespace();
-                        return open.faults.survive(namespace, &error).await;
+                        open.faults.survive(namespace, &error).await;
+                        return Ok(());
                     }
+                }
+                waiting.duty.has(open.connections.len())?;
+                if !waiting.duty.is_on() {
+                    return Ok(());
                 }
             }
         }
         yield_now().await;
+        Ok(())
     }
 
     /// Whoever closes a listener would reset those that wait in its queue.
@@ -120,16 +138,15 @@ impl Proxy {
                 let guest = Guest::new(self, ticket, queue);
                 let retirement = listener.retirement.clone();
                 let serving = connection::serve(guest, stream, retirement);
-                open.connections.spawn(async move {
-                    end.run_until_cancelled(serving).await;
-                });
+                // The task would be moved whole several times, by tokio too.
+                let serving = run_until(end.cancelled_owned(), serving);
+                open.connections.spawn(Box::pin(serving));
             }
             Admission::TooMany(ticket) => {
                 self.metrics.refused.count(Refusal::Connections);
                 let refusing = connection::refuse(ticket, stream);
-                open.connections.spawn(async move {
-                    end.run_until_cancelled(refusing).await;
-                });
+                let refusing = run_until(end.cancelled_owned(), refusing);
+                open.connections.spawn(Box::pin(refusing));
             }
             Admission::Flood => self.metrics.refused.count(Refusal::Flood),
         }

@@ -107,8 +107,9 @@ async fn linger(stream: &mut TcpStream) {
     if stream.shutdown().await.is_err() {
         return;
     }
+    // Not in the future, which is as large for all who do not linger.
+    let mut buffer = vec![0; 4096];
     let discard = async {
-        let mut buffer = [0; 4096];
         let mut left = LINGER_BYTES;
         while left > 0 && stream.readable().await.is_ok() {
             match stream.try_read(&mut buffer) {

@@ -33,8 +33,8 @@ pub(super) struct InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.guest.watchdog.enter(Phase::Idle);
-        let duration = self.started.elapsed().as_secs_f64();
-        self.guest.proxy.metrics.duration.observe(duration);
+        let metrics = &self.guest.proxy.metrics;
+        metrics.duration.observe(self.started.elapsed());
     }
 }
 

@@ -1,5 +1,5 @@
-//! The listeners of all namespaces in one set, for which every thread that serves guests
-//! waits. A task for each of them on each thread would take some KiB for every router, and
+//! The listeners of all namespaces in one set, for which the threads that serve guests wait
+//! in turn. A task for each of them on each thread would take some KiB for every router, and
 //! a descriptor on every thread.
 
 use std::collections::HashMap;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Origin;
 use super::retire::turn_away;
+use super::rota::{Duty, Rota};
 use crate::async_fd;
 
 /// Of how many listeners one look tells.
@@ -27,7 +28,8 @@ const AT_ONCE: usize = 16;
 
 /// Those that are open, by the numbers that whoever opened them gave.
 pub(super) struct Listeners {
-    set: Epoll,
+    set: Arc<Epoll>,
+    pub(super) rota: Rota,
     open: Mutex<HashMap<u64, Arc<Listener>>>,
     drain: CancellationToken,
     /// Whether another process serves the same sockets.
@@ -46,8 +48,10 @@ pub(super) struct Listener {
 
 impl Listeners {
     pub(super) fn new(drain: &CancellationToken) -> io::Result<Self> {
+        let set = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         Ok(Self {
-            set: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            rota: Rota::new(&set),
+            set,
             open: Mutex::default(),
             drain: drain.clone(),
             others_serve: AtomicBool::new(false),
@@ -163,10 +167,11 @@ impl Listeners {
 
     /// For the calling thread's runtime.
     pub(super) fn waiting(&self) -> io::Result<Waiting<'_>> {
-        let set = async_fd::register(self.set.0.try_clone()?, Interest::READABLE)?;
+        let duty = self.rota.join()?;
         Ok(Waiting {
             listeners: self,
-            set,
+            door: async_fd::register(duty.descriptor()?, Interest::READABLE)?,
+            duty,
         })
     }
 
@@ -184,18 +189,21 @@ impl AsFd for Listeners {
 /// One thread that waits for guests.
 pub(super) struct Waiting<'a> {
     listeners: &'a Listeners,
-    set: AsyncFd<OwnedFd>,
+    door: AsyncFd<OwnedFd>,
+    pub(super) duty: Duty<'a>,
 }
 
 impl Waiting<'_> {
-    /// Waits until somebody wants to be accepted. Another thread may be quicker. Dropping
-    /// the future loses nothing.
+    /// Waits until somebody wants to be accepted, and it is this thread's turn. Dropping the
+    /// future loses nothing.
     pub(super) async fn ready(&self) -> io::Result<Vec<Arc<Listener>>> {
         loop {
-            let mut readable = self.set.readable().await?;
-            let ready = self.listeners.ready()?;
-            if !ready.is_empty() {
-                return Ok(ready);
+            let mut readable = self.door.readable().await?;
+            if self.duty.is_on() {
+                let ready = self.listeners.ready()?;
+                if !ready.is_empty() {
+                    return Ok(ready);
+                }
             }
             readable.clear_ready();
         }

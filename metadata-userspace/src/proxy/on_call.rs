@@ -1,7 +1,7 @@
 //! Something that hardly ever happens, looked at only when it has.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -14,6 +14,16 @@ pub(super) struct OnCall<F> {
     future: Pin<Box<F>>,
     bell: Arc<Bell>,
     waker: Waker,
+}
+
+/// Runs `future` until it is through, or `end` comes.
+pub(super) async fn run_until(end: impl Future<Output = ()>, future: impl Future<Output = ()>) {
+    let (mut end, mut future) = (OnCall::new(end), pin!(future));
+    poll_fn(|cx| match end.poll(cx) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => future.as_mut().poll(cx),
+    })
+    .await;
 }
 
 struct Bell {
@@ -63,7 +73,6 @@ impl Wake for Bell {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use std::future::poll_fn;
     use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 

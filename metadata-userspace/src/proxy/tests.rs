@@ -3,6 +3,7 @@
 mod bodies;
 mod framing;
 mod limits;
+mod rota;
 mod turns;
 mod unix;
 mod unknown;
