@@ -13,7 +13,7 @@ use alarm::Alarm;
 
 /// What `future` comes to, or `None` after `limit`. It stays where it was pinned;
 /// `tokio::time::timeout` moves what it is given, and the futures here are large.
-pub(super) async fn within<F: Future>(
+pub(crate) async fn within<F: Future>(
     limit: Duration,
     mut future: Pin<&mut F>,
 ) -> Option<F::Output> {
