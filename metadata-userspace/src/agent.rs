@@ -16,6 +16,7 @@ use hyper::{Request, Response, StatusCode};
 use crate::body::Body;
 use crate::config::MacCheck;
 use crate::identity::{Instance, Port, Requester};
+use crate::interim::Patience;
 use crate::logging::{self, occasionally::Occasionally};
 use crate::metrics::{AgentMetrics, Outcome};
 use crate::nova::Nova;
@@ -82,12 +83,14 @@ impl Agent {
         requester: &Requester,
         request: Request<Body>,
         queue: &Queue,
+        patience: Patience,
     ) -> Answer {
         let instance = match self.who(requester).await {
             Ok(instance) => instance,
             Err(refusal) => return *refusal,
         };
-        let forwarded = self.nova.forward(&instance, requester, request, queue);
+        let nova = &self.nova;
+        let forwarded = nova.forward(&instance, requester, request, queue, patience);
         let response = match forwarded.await {
             Ok(response) => response,
             Err(error) => {

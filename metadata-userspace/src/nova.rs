@@ -22,8 +22,8 @@ mod request;
 )]
 mod tests;
 mod versions;
+mod wait;
 mod whole;
-mod within;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use crate::body::Body;
 use crate::config::NovaConfig;
 use crate::dependencies::Dependency;
 use crate::identity::{Instance, Requester};
+use crate::interim::Patience;
 use crate::metrics::NovaMetrics;
 use crate::turn::Queue;
 use crate::upstream::{TlsError, TlsFiles};
@@ -41,11 +42,12 @@ use crate::upstream::{TlsError, TlsFiles};
 pub use connect::read_tls;
 pub use error::NovaError;
 
+use crate::within::within;
 use answers::Answers;
 use exchange::Exchange;
 use question::Question;
 use request::Asked;
-use within::within;
+use wait::Wait;
 
 /// A client of one nova-api-metadata. Clones share connections.
 #[derive(Clone)]
@@ -74,25 +76,27 @@ impl Nova {
     /// Asks Nova on behalf of `instance`. Of `request` only the method, the
     /// target and the body count: none of its headers reaches Nova.
     ///
-    /// The answer may have any status; it comes within the deadline, the rest of
-    /// a long body while it is read. One that says `Age` was not given now. In `queue`
-    /// the requests of the same guest wait for their turn.
+    /// The answer may have any status; it comes within the deadline, or later when Nova
+    /// answers others first and who asks has the patience; the rest of a long body comes
+    /// while it is read. One that says `Age` was not given now. In `queue` the requests of
+    /// the same guest wait for their turn.
     pub async fn forward(
         &self,
         instance: &Instance,
         requester: &Requester,
         request: Request<Body>,
         queue: &Queue,
+        patience: Patience,
     ) -> Result<Response<Body>, Arc<NovaError>> {
         let (guest, body) = request.into_parts();
         let target = path::target(&guest.uri).map_err(|error| Arc::new(error.into()))?;
         let method = &guest.method;
-        let deadline = self.exchange.deadline;
-        let Some(mut turn) = within(deadline, pin!(queue.turn())).await else {
-            return Err(Arc::new(NovaError::Queued(deadline)));
+        let wait = Wait::new(self.exchange.deadline, patience);
+        let Some(mut turn) = within(wait.for_its_turn(), pin!(queue.turn())).await else {
+            return Err(Arc::new(NovaError::Queued(wait.limit())));
         };
         if let Some(question) = Question::of(instance, requester, method, &target, &body) {
-            return self.answers.to(Arc::new(question), &mut turn).await;
+            return self.answers.to(Arc::new(question), &mut turn, &wait).await;
         }
         let asked = Asked {
             instance,
@@ -100,7 +104,7 @@ impl Nova {
             method,
             target: &target,
         };
-        let answer = self.exchange.ask(asked, body, deadline).await;
+        let answer = self.exchange.ask(asked, body, &wait).await;
         let answer = answer.map_err(Arc::new)?;
         let health = &self.exchange.health;
         health.answered(target.path(), answer.status());

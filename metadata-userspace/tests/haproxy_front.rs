@@ -3,12 +3,13 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::io::Write;
-use std::net::Ipv4Addr;
-use std::thread::sleep;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::thread::{sleep, spawn};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use xtask::lab::cloud_init;
 use xtask::lab::daemon::{Daemon, Setup};
 use xtask::lab::guest::Guest;
 use xtask::lab::haproxy::Haproxy;
@@ -29,6 +30,10 @@ struct Front {
 }
 
 fn front() -> Result<Front> {
+    front_with(|setup| setup)
+}
+
+fn front_with(change: impl FnOnce(Setup) -> Setup) -> Result<Front> {
     let router = Router::create()?;
     let guest = Guest::behind(&router, Subnet::TUTORIAL)?;
     router.add_neutron_rules()?;
@@ -38,7 +43,7 @@ fn front() -> Result<Front> {
     let inventory = inventory::file(&[instance.clone(), neighbour.clone()])?;
     // It serves the socket and no namespace.
     let setup = Setup::new(METADATAD, &["none"], inventory)?;
-    let daemon = Daemon::start(setup)?;
+    let daemon = Daemon::start(change(setup))?;
     Ok(Front {
         _haproxy: Haproxy::start(&router, &daemon.agent_socket())?,
         daemon,
@@ -111,4 +116,26 @@ fn documents_larger_than_haproxys_buffers_pass() -> Result<()> {
     let document = front.guest.get_with(DOCUMENT, &padding)?.json()?;
     assert_eq!(document["uuid"], front.instance.uuid);
     Ok(())
+}
+
+/// It gives up when it has heard nothing for 10 s.
+#[test]
+fn cloud_init_waits_behind_haproxy_for_a_nova_that_takes_longer() -> Result<()> {
+    let nova = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = nova.local_addr()?.port();
+    let front = front_with(|setup| setup.nova_port(port))?;
+    let answering = spawn(move || -> Result<()> {
+        let (mut stream, _) = nova.accept()?;
+        for line in BufReader::new(stream.try_clone()?).lines() {
+            if line?.is_empty() {
+                break;
+            }
+        }
+        sleep(Duration::from_secs(15));
+        Ok(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nat last")?)
+    });
+    let url = format!("http://169.254.169.254{DOCUMENT}");
+    let read = cloud_init::read(front.guest.namespace(), &url)?;
+    assert_eq!(read, "at last");
+    answering.join().map_err(|_| anyhow!("it panicked"))?
 }

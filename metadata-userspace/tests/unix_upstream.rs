@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
+use xtask::lab::cloud_init;
 use xtask::lab::site::Site;
 
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
@@ -27,6 +28,10 @@ struct Agent {
 
 impl Agent {
     fn start(answer: &'static str) -> Result<Self> {
+        Self::start_slow(answer, Duration::ZERO)
+    }
+
+    fn start_slow(answer: &'static str, delay: Duration) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755))?;
         let socket = directory.path().join("metadata_proxy");
@@ -42,6 +47,7 @@ impl Agent {
                 if seen.send(request).is_err() {
                     break;
                 }
+                thread::sleep(delay);
                 let _guest_may_be_gone = stream.write_all(answer.as_bytes());
             }
         });
@@ -167,6 +173,16 @@ fn assert_worth_another_try(site: &Site) -> Result<()> {
     let response = site.guest.get("/latest")?;
     assert_eq!(response.status, 503, "{}", response.text());
     assert!(response.header("retry-after").is_some());
+    Ok(())
+}
+
+/// It gives up when it has heard nothing for 10 s.
+#[test]
+fn cloud_init_waits_for_an_agent_that_takes_longer() -> Result<()> {
+    let agent = Agent::start_slow(HELLO, Duration::from_secs(15))?;
+    let site = agent.site()?;
+    let url = "http://169.254.169.254/openstack";
+    assert_eq!(cloud_init::read(site.guest.namespace(), url)?, "hello");
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 pub mod agent_namespace;
 pub mod bpffs;
 pub mod clock;
+pub mod cloud_init;
 pub mod daemon;
 pub mod guest;
 pub mod haproxy;

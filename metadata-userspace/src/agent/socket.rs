@@ -5,6 +5,7 @@
 //! boundary, not what is checked here.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::accept::{self, AcceptFaults};
 use crate::body::Body;
 use crate::body::request::{BodyLimits, bounded};
 use crate::first_request::FirstRequest;
+use crate::interim::{Interim, InterimIo, Patience};
 use crate::logging::access::{Client, Record, Recorded};
 use crate::reply;
 
@@ -76,15 +78,17 @@ async fn connection(
     drain: CancellationToken,
 ) {
     let first_request = FirstRequest::default();
+    let interim = Interim::counted_by(&agent.metrics.socket_interim);
+    let io = InterimIo::new(TokioIo::new(stream), Arc::clone(&interim));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .half_close(true)
         .serve_connection(
-            TokioIo::new(stream),
+            io,
             service_fn(|request| {
                 first_request.came();
-                exchange(&agent, proxies, request)
+                exchange(&agent, proxies, request, &interim)
             }),
         );
     let mut connection = std::pin::pin!(connection);
@@ -104,18 +108,19 @@ async fn exchange(
     agent: &Agent,
     proxies: Proxies,
     request: Request<Incoming>,
+    interim: &Interim,
 ) -> Result<Response<Recorded<Body, ()>>, Infallible> {
     let client = match door::requester(request.headers(), proxies) {
         Ok(requester) => Client::new(None, requester),
         Err(error) => return Ok(refuse(agent, &request, &error)),
     };
     let mut record = Record::start(Some(Arc::clone(&client)), &request);
+    let patience = Patience::of(&request);
     let request = request.map(|body| bounded(body, LIMITS));
+    let answer = pin!(agent.answer(&client.requester, request, &agent.others, patience));
     let Answer {
         response, instance, ..
-    } = agent
-        .answer(&client.requester, request, &agent.others)
-        .await;
+    } = interim.until(patience, answer).await;
     agent.metrics.socket_requests.count(response.status());
     record.answered(response.status(), instance);
     Ok(response.map(|body| Recorded::new(body, record, ())))

@@ -21,6 +21,8 @@ pub enum Outcome {
 pub struct AgentMetrics {
     /// Answers on the unix socket.
     pub socket_requests: StatusCounters,
+    /// `100 Continue` there.
+    pub socket_interim: Counter,
     found: Counter,
     unknown: Counter,
     ambiguous: Counter,
@@ -34,6 +36,7 @@ impl AgentMetrics {
         let outcome = |outcome| resolutions.get_or_create_owned(&[("outcome", outcome)]);
         let metrics = Self {
             socket_requests: StatusCounters::new(),
+            socket_interim: Counter::default(),
             found: outcome("found"),
             unknown: outcome("unknown"),
             ambiguous: outcome("ambiguous"),
@@ -49,6 +52,11 @@ impl AgentMetrics {
             "agent_socket_requests",
             "Answers on the agent's unix socket by status",
             metrics.socket_requests.family(),
+        );
+        registry.register(
+            "agent_socket_interim_answers",
+            "Interim answers (100 Continue) on the agent's unix socket while requests wait",
+            metrics.socket_interim.clone(),
         );
         metrics
     }

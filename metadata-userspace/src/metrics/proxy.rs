@@ -1,3 +1,4 @@
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -13,6 +14,8 @@ pub struct ProxyMetrics {
     pub duration: Latencies,
     pub connections: Gauge,
     pub refused: Refusals,
+    /// `100 Continue` to guests whose requests wait.
+    pub interim: Counter,
 }
 
 impl ProxyMetrics {
@@ -22,6 +25,7 @@ impl ProxyMetrics {
             duration: Latencies::default(),
             connections: Gauge::default(),
             refused: Refusals::new(),
+            interim: Counter::default(),
         };
         registry.register(
             "proxy_requests",
@@ -43,6 +47,11 @@ impl ProxyMetrics {
             "proxy_refused",
             "Connections and requests of guests that were refused, by reason",
             metrics.refused.family(),
+        );
+        registry.register(
+            "proxy_interim_answers",
+            "Interim answers (100 Continue) to guests whose requests wait",
+            metrics.interim.clone(),
         );
         metrics
     }

@@ -15,13 +15,15 @@ use super::fetches::{Brought, Duty, Fetch, Fetches};
 use super::question::Question;
 use super::request::Asked;
 use super::versions::Versions;
+use super::wait::Wait;
 use super::whole::{self, Read};
-use super::within::within;
 use crate::body::{self, Body};
 use crate::config::NovaConfig;
+use crate::interim::Patience;
 use crate::logging::{self, occasionally::Occasionally};
 use crate::metrics::NovaMetrics;
 use crate::turn::{Queue, Turn};
+use crate::within::within;
 
 /// How long the guest waits on whose behalf a hanging Nova is asked again.
 const PROBE: Duration = Duration::from_secs(1);
@@ -55,7 +57,12 @@ impl Answers {
 
     /// Within the deadline. `turn` is lent to others of the same guest while another
     /// request fetches the same.
-    pub(super) async fn to(self: &Arc<Self>, question: Arc<Question>, turn: &mut Turn) -> Outcome {
+    pub(super) async fn to(
+        self: &Arc<Self>,
+        question: Arc<Question>,
+        turn: &mut Turn,
+        wait: &Wait,
+    ) -> Outcome {
         let now = Instant::now();
         if let Some(document) = self.documents.fresh(&question, now) {
             self.metrics.cached.inc();
@@ -75,7 +82,7 @@ impl Answers {
             self.metrics.cached.inc();
             return Ok(list.response(now));
         }
-        let outcome = self.fetched(&question, turn, now).await;
+        let outcome = self.fetched(&question, turn, wait).await;
         let Some(reason) = failure(&outcome) else {
             return outcome;
         };
@@ -92,7 +99,8 @@ impl Answers {
         let (answers, question) = (Arc::clone(self), Arc::clone(question));
         let asking = tokio::spawn(async move {
             let mut turn = Queue::unlimited().turn().await;
-            let outcome = answers.fetched(&question, &mut turn, Instant::now()).await;
+            let wait = Wait::new(answers.exchange.deadline, Patience::Ordinary);
+            let outcome = answers.fetched(&question, &mut turn, &wait).await;
             drop(probe);
             outcome
         });
@@ -104,20 +112,16 @@ impl Answers {
     }
 
     /// What Nova says, whoever asked it.
-    async fn fetched(
-        &self,
-        question: &Arc<Question>,
-        turn: &mut Turn,
-        started: Instant,
-    ) -> Outcome {
-        let deadline = self.exchange.deadline;
-        let mut left = deadline;
+    async fn fetched(&self, question: &Arc<Question>, turn: &mut Turn, wait: &Wait) -> Outcome {
         loop {
             let brought = match self.fetches.join(question) {
-                Fetch::Own(duty) => return self.fetch(question, duty, left).await,
-                Fetch::Others(brought) => turn.lend(within(left, pin!(brought))).await,
+                Fetch::Own(duty) => return self.fetch(question, duty, wait).await,
+                Fetch::Others(brought) => {
+                    let left = wait.for_its_turn();
+                    turn.lend(within(left, pin!(brought))).await
+                }
             };
-            left = deadline.saturating_sub(started.elapsed());
+            let is_over = wait.for_its_turn().is_zero();
             match brought {
                 Some(Ok(Brought::Answer(answer))) => {
                     self.metrics.shared.inc();
@@ -125,24 +129,24 @@ impl Answers {
                 }
                 // Another began to wait earlier, and has waited too long.
                 Some(Ok(Brought::Failure(error)))
-                    if matches!(*error, NovaError::Busy(_)) && !left.is_zero() =>
+                    if matches!(*error, NovaError::Busy(_)) && !is_over =>
                 {
                     turn.resume().await;
                 }
                 Some(Ok(Brought::Failure(error))) => return Err(error),
                 Some(Ok(Brought::TooMuch)) => {
                     turn.resume().await;
-                    return self.ask(question, left).await.map_err(Arc::new);
+                    return self.ask(question, wait).await.map_err(Arc::new);
                 }
                 // The guest hung up for whom it was fetched.
-                Some(Err(_)) if !left.is_zero() => turn.resume().await,
-                Some(Err(_)) | None => return Err(Arc::new(NovaError::Deadline(deadline))),
+                Some(Err(_)) if !is_over => turn.resume().await,
+                Some(Err(_)) | None => return Err(Arc::new(NovaError::Deadline(wait.limit()))),
             }
         }
     }
 
-    async fn fetch(&self, question: &Question, duty: Duty, limit: Duration) -> Outcome {
-        match self.read(question, limit).await {
+    async fn fetch(&self, question: &Question, duty: Duty, wait: &Wait) -> Outcome {
+        match self.read(question, wait).await {
             Ok(Read::Whole(answer)) => {
                 let now = Instant::now();
                 self.documents.learn(question, &answer, now);
@@ -163,11 +167,9 @@ impl Answers {
         }
     }
 
-    async fn read(&self, question: &Question, limit: Duration) -> Result<Read, NovaError> {
-        let started = Instant::now();
-        let answer = self.ask(question, limit).await?;
-        let left = limit.saturating_sub(started.elapsed());
-        let read = match within(left, pin!(whole::read(answer))).await {
+    async fn read(&self, question: &Question, wait: &Wait) -> Result<Read, NovaError> {
+        let answer = self.ask(question, wait).await?;
+        let read = match within(wait.for_nova(), pin!(whole::read(answer))).await {
             Some(read) => read.map_err(NovaError::BrokenOff),
             None => Err(NovaError::Deadline(self.exchange.deadline)),
         };
@@ -179,14 +181,14 @@ impl Answers {
         read
     }
 
-    async fn ask(&self, question: &Question, limit: Duration) -> Result<Response<Body>, NovaError> {
+    async fn ask(&self, question: &Question, wait: &Wait) -> Result<Response<Body>, NovaError> {
         let asked = Asked {
             instance: &question.instance,
             address: question.page.address,
             method: &Method::GET,
             target: &question.page.target,
         };
-        self.exchange.ask(asked, body::empty(), limit).await
+        self.exchange.ask(asked, body::empty(), wait).await
     }
 
     fn stale(&self, question: &Question, document: &Document, reason: &str) -> Response<Body> {

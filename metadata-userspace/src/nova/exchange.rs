@@ -15,7 +15,7 @@ use super::health::Health;
 use super::length;
 use super::line::{Line, Place};
 use super::request::{Asked, RequestMaker};
-use super::within::within;
+use super::wait::Wait;
 use crate::body::request::RequestFault;
 use crate::body::{self, Body};
 use crate::config::NovaConfig;
@@ -23,6 +23,7 @@ use crate::dependencies::Dependency;
 use crate::logging::occasionally::Occasionally;
 use crate::metrics::NovaMetrics;
 use crate::upstream::{Connector, Link, Pool, TlsError, TlsFiles, answer};
+use crate::within::within;
 
 /// Asks Nova, over pooled connections.
 pub(super) struct Exchange {
@@ -58,30 +59,28 @@ impl Exchange {
         })
     }
 
-    /// Until the head of the answer is there, `limit` at most; its body comes
-    /// while it is read. How Nova is doing is the caller's to tell then.
+    /// Until the head of the answer is there; its body comes while it is read. How Nova
+    /// is doing is the caller's to tell then.
     pub(super) async fn ask(
         &self,
         asked: Asked<'_>,
         body: Body,
-        limit: Duration,
+        wait: &Wait,
     ) -> Result<Response<Body>, NovaError> {
-        let asking = Instant::now();
         let instance = &asked.instance.id;
         let place = match body.is_end_stream() {
-            true => Some(self.place(instance, limit).await?),
+            true => Some(self.place(instance, wait).await?),
             // A guest that sends its body slowly would keep it from others.
             false => None,
         };
         let started = Instant::now();
-        let waited = started - asking;
-        let limit = limit.saturating_sub(waited);
+        let limit = wait.for_nova();
         let answer = match body.is_end_stream() {
             true => self.watched(asked, limit).await,
             // A guest that sends its body slowly says nothing about Nova.
             false => within(limit, pin!(self.send(asked, body))).await,
         };
-        let answer = answer.unwrap_or_else(|| Err(self.too_late(waited)));
+        let answer = answer.unwrap_or_else(|| Err(self.too_late(limit)));
         let answer = answer.inspect_err(|error| self.health.failed(error))?;
         self.hang.answered();
         if let Some(place) = &place {
@@ -101,14 +100,24 @@ impl Exchange {
         Ok(answer)
     }
 
-    async fn place(&self, instance: &str, limit: Duration) -> Result<Place, NovaError> {
-        let place = within(limit, pin!(self.line.place(instance))).await;
-        place.ok_or(NovaError::Busy(self.deadline))
+    /// Beyond the deadline only while Nova answers others.
+    async fn place(&self, instance: &str, wait: &Wait) -> Result<Place, NovaError> {
+        let mut place = pin!(self.line.place(instance));
+        let mut round = wait.for_its_turn().min(self.deadline);
+        loop {
+            if let Some(place) = within(round, place.as_mut()).await {
+                return Ok(place);
+            }
+            round = wait.for_its_turn().min(self.hang.sign);
+            if round.is_zero() || self.hang.is_on() {
+                return Err(NovaError::Busy(wait.so_far()));
+            }
+        }
     }
 
     /// No answer came in the time that was left after the line.
-    fn too_late(&self, waited: Duration) -> NovaError {
-        match waited < self.deadline / 2 {
+    fn too_late(&self, left: Duration) -> NovaError {
+        match left > self.deadline / 2 {
             true => NovaError::Deadline(self.deadline),
             false => NovaError::Busy(self.deadline),
         }

@@ -1,6 +1,7 @@
 //! The hop to Nova against scripted servers.
 
 mod gated;
+mod patience;
 mod sharing;
 mod stale;
 mod tls;
@@ -20,6 +21,7 @@ use crate::body::{self, Body};
 use crate::config::NovaConfig;
 use crate::dependencies::Dependencies;
 use crate::identity::{Instance, Requester};
+use crate::interim::Patience;
 use crate::metrics::{Metrics, NovaMetrics};
 use crate::testing::{Scripted, instance, nova, nova_config, ok, read_message, requester};
 use crate::turn::Queue;
@@ -70,7 +72,8 @@ impl Client {
     ) -> Result<Response<Body>, Arc<NovaError>> {
         let queue = Queue::unlimited();
         let nova = &self.nova;
-        nova.forward(instance, requester, request, &queue).await
+        nova.forward(instance, requester, request, &queue, Patience::Ordinary)
+            .await
     }
 
     async fn send(&self, method: Method, body: Body) -> Result<Response<Body>, NovaError> {

@@ -1,5 +1,6 @@
 //! One request and its answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming};
@@ -12,6 +13,7 @@ use super::{Upstream, headers};
 use crate::agent::Answer;
 use crate::body::Body;
 use crate::body::request::bounded;
+use crate::interim::Patience;
 use crate::logging::access::{Record, Recorded};
 use crate::metrics::Refusal;
 use crate::reply;
@@ -53,7 +55,11 @@ pub(super) async fn answer(
     let has_body = !request.body().is_end_stream();
     let answer = match refusal(guest, &request) {
         Some(response) => response.into(),
-        None => ask_upstream(guest, request).await,
+        None => {
+            let patience = Patience::of(&request);
+            let asking = pin!(ask_upstream(guest, request, patience));
+            guest.interim.until(patience, asking).await
+        }
     };
     if has_body {
         guest.answered_with_body();
@@ -109,14 +115,15 @@ fn refusal(guest: &Guest, request: &Request<Incoming>) -> Option<Response<Body>>
     None
 }
 
-async fn ask_upstream(guest: &Guest, request: Request<Incoming>) -> Answer {
+async fn ask_upstream(guest: &Guest, request: Request<Incoming>, patience: Patience) -> Answer {
     let limits = guest.proxy.body_limits;
     let mut request = request.map(|body| bounded(body, limits));
     match &guest.proxy.upstream {
         Upstream::Agent(agent) => {
             // Our agent needs none of them, so none can mislead it.
             request.headers_mut().clear();
-            agent.answer(guest.requester(), request, &guest.queue).await
+            let (requester, queue) = (guest.requester(), &guest.queue);
+            agent.answer(requester, request, queue, patience).await
         }
         Upstream::Unix(agent) => {
             headers::replace_identity(request.headers_mut(), guest.requester());

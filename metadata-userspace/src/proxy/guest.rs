@@ -11,6 +11,7 @@ use super::watchdog::Watchdog;
 use crate::body::Body;
 use crate::first_request::FirstRequest;
 use crate::identity::Requester;
+use crate::interim::Interim;
 use crate::logging::access::Client;
 use crate::metrics::Refusal;
 use crate::turn::Queue;
@@ -21,6 +22,7 @@ pub(super) struct Guest {
     pub(super) client: Arc<Client>,
     pub(super) watchdog: Watchdog,
     pub(super) first_request: FirstRequest,
+    pub(super) interim: Arc<Interim>,
     /// Of all its connections on this thread.
     pub(super) queue: Arc<Queue>,
     ticket: Ticket,
@@ -43,6 +45,7 @@ impl Guest {
             client: Client::new(Some(namespace), requester),
             watchdog: Watchdog::new(&proxy.timeouts),
             first_request: FirstRequest::default(),
+            interim: Interim::counted_by(&proxy.metrics.interim),
             queue,
             ticket,
             body_unread: AtomicBool::new(false),

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::guest::Guest;
 use crate::config::ProxyTimeouts;
+use crate::interim::InterimIo;
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +173,7 @@ impl Watchdog {
 /// for a namespace that is gone, where nobody acknowledges an end any more, and
 /// a socket that waits for it would keep the namespace alive.
 pub(super) struct WatchedIo {
-    io: TokioIo<TcpStream>,
+    io: InterimIo<TokioIo<TcpStream>>,
     guest: Arc<Guest>,
     is_finished: bool,
 }
@@ -180,7 +181,7 @@ pub(super) struct WatchedIo {
 impl WatchedIo {
     pub(super) fn new(stream: TcpStream, guest: Arc<Guest>) -> Self {
         Self {
-            io: TokioIo::new(stream),
+            io: InterimIo::new(TokioIo::new(stream), Arc::clone(&guest.interim)),
             guest,
             is_finished: false,
         }
@@ -189,7 +190,7 @@ impl WatchedIo {
     /// The socket, once HTTP is done with it.
     pub(super) fn finish(&mut self) -> &mut TcpStream {
         self.is_finished = true;
-        self.io.inner_mut()
+        self.io.inner_mut().inner_mut()
     }
 
     fn watch_write<T>(&self, written: Poll<T>) -> Poll<T> {
@@ -209,7 +210,7 @@ impl Drop for WatchedIo {
                 l_linger: 0,
             };
             // Without it the kernel gives up after a while (TCP_USER_TIMEOUT).
-            let _ = setsockopt(self.io.inner(), sockopt::Linger, &reset);
+            let _ = setsockopt(self.io.inner().inner(), sockopt::Linger, &reset);
         }
     }
 }
@@ -239,7 +240,8 @@ impl Write for WatchedIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.watch_write(flushed)
     }
 
     /// Nothing: closing the socket follows at once and says the same, for one

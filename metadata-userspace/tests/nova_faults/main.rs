@@ -6,6 +6,7 @@ mod api;
 mod fake;
 mod kept;
 mod outages;
+mod patience;
 mod shared;
 
 use std::os::unix::net::UnixStream;

@@ -23,7 +23,8 @@ use crate::openstack::RunningCloud;
 const NOTES: &[&str] = &[
     "each guest is a namespace with its port's MAC and address, behind routers that the real \
      l3-agent made, and asks for what cloud-init asks for (version of August 2026): 28 requests \
-     one after the other, a new connection for each, 10 s of patience",
+     one after the other, a new connection for each; it gives up when it has heard nothing for \
+     10 s, and passes over 100 Continue, as Python's HTTP client does",
     "Neutron: the routers' rules and haproxies, the real neutron-metadata-agent and \
      neutron-rpc-server; metadatad: the neutron-rpc resolver, the defaults of every option",
     "behind both the same nova-api-metadata, started anew for each run, with its own default of \

@@ -25,7 +25,10 @@ fn ask_in(queue: &Arc<Queue>, client: &Client, who: Instance, path: &str) -> Hea
     let (nova, mut request) = (client.nova.clone(), request(Method::GET, body::empty()));
     *request.uri_mut() = path.parse().unwrap();
     tokio::spawn(async move {
-        match nova.forward(&who, &requester(), request, &queue).await {
+        match nova
+            .forward(&who, &requester(), request, &queue, Patience::Ordinary)
+            .await
+        {
             Ok(answer) => Ok(text(answer).await),
             Err(error) => Err(error.to_string()),
         }

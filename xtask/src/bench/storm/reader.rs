@@ -75,6 +75,7 @@ impl<'a> Reader<'a> {
             let asked = Instant::now();
             let outcome = session.get(path);
             self.tally.count(&outcome, asked.elapsed());
+            self.tally.interim += std::mem::take(&mut session.interim);
             tries += 1;
             match rule.next(&outcome, tries) {
                 Next::Take => return Ok(outcome.ok().map(|answer| answer.text())),

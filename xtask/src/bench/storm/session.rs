@@ -9,6 +9,8 @@ use crate::lab::http::{self, Response};
 /// `url_timeout` of cloud-init (sources/__init__.py), to connect and for each read.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+const CONTINUE: u16 = 100;
+
 const HEADERS: &str = "User-Agent: Cloud-Init/25.3\r\nAccept-Encoding: gzip, deflate\r\n\
                        Accept: */*\r\nConnection: keep-alive\r\n";
 
@@ -35,6 +37,8 @@ pub(super) enum Failure {
 pub(super) struct Session<'a> {
     target: &'a Target,
     connection: Option<BufReader<TcpStream>>,
+    /// How many `100 Continue` came.
+    pub(super) interim: u64,
 }
 
 impl<'a> Session<'a> {
@@ -42,6 +46,7 @@ impl<'a> Session<'a> {
         Self {
             target,
             connection: None,
+            interim: 0,
         }
     }
 
@@ -75,10 +80,7 @@ impl<'a> Session<'a> {
         );
         let sent = connection.get_mut().write_all(head.as_bytes());
         sent.map_err(|error| failure(&error))?;
-        let response = http::read_response(&mut connection).map_err(|error| {
-            let cause = error.chain().find_map(|cause| cause.downcast_ref());
-            cause.map_or(Failure::Lost, failure)
-        })?;
+        let response = self.read_response(&mut connection)?;
         let closes = response
             .header("connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"));
@@ -86,6 +88,24 @@ impl<'a> Session<'a> {
             self.connection = Some(connection);
         }
         Ok(response)
+    }
+
+    /// As Python's http.client does (`begin`): each of its reads may take the whole
+    /// time-out, and 100 is passed over; any other status is the answer.
+    fn read_response(
+        &mut self,
+        connection: &mut BufReader<TcpStream>,
+    ) -> Result<Response, Failure> {
+        loop {
+            let response = http::read_response(connection).map_err(|error| {
+                let cause = error.chain().find_map(|cause| cause.downcast_ref());
+                cause.map_or(Failure::Lost, failure)
+            })?;
+            if response.status != CONTINUE {
+                return Ok(response);
+            }
+            self.interim += 1;
+        }
     }
 }
 

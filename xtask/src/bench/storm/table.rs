@@ -16,7 +16,7 @@ impl Display for Storm {
         }
         writeln!(
             f,
-            "\n{:<34}{:>8}{:>8}{:>8}{:>10}{:>9}{:>9}{:>8}{:>8}{:>9}{:>9}{:>10}",
+            "\n{:<34}{:>8}{:>8}{:>8}{:>10}{:>9}{:>9}{:>8}{:>9}{:>8}{:>9}{:>9}{:>10}",
             "",
             "50 %",
             "95 %",
@@ -25,6 +25,7 @@ impl Display for Storm {
             "retries",
             "timeout",
             "5xx",
+            "interim",
             "failed",
             "without",
             "p50",
@@ -55,11 +56,12 @@ impl Figures {
         let refused: u64 = tally.statuses.range(500..).map(|(_, count)| count).sum();
         writeln!(
             f,
-            "{:<34}{half:>8}{most:>8}{all:>8}{:>10}{:>9}{:>9}{refused:>8}{:>8}{:>9}{:>9}{:>10}",
+            "{:<34}{half:>8}{most:>8}{all:>8}{:>10}{:>9}{:>9}{refused:>8}{:>9}{:>8}{:>9}{:>9}{:>10}",
             self.lane,
             tally.requests,
             tally.retries,
             tally.timeouts + tally.no_connection + tally.lost,
+            tally.interim,
             self.failed_crawls,
             self.stranded,
             format!("{:.0} ms", self.wait_p50 * 1e3),

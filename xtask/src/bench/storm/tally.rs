@@ -16,6 +16,8 @@ pub(super) struct Tally {
     pub(super) retries: u64,
     /// How many answers had which status.
     pub(super) statuses: BTreeMap<u16, u64>,
+    /// Interim answers, behind which an answer or nothing came.
+    pub(super) interim: u64,
     /// Nothing came within cloud-init's 10 s.
     pub(super) timeouts: u64,
     pub(super) no_connection: u64,
@@ -47,6 +49,7 @@ impl Tally {
         for (status, count) in other.statuses {
             *self.statuses.entry(status).or_default() += count;
         }
+        self.interim += other.interim;
         self.timeouts += other.timeouts;
         self.no_connection += other.no_connection;
         self.lost += other.lost;

@@ -14,7 +14,7 @@ use alarm::Alarm;
 /// What `future` comes to, or `None` after `limit`, which begins when it has to be waited
 /// for. It stays where it was pinned; `tokio::time::timeout` moves what it is given, and the
 /// futures here are large.
-pub(super) async fn within<F: Future>(
+pub(crate) async fn within<F: Future>(
     limit: Duration,
     mut future: Pin<&mut F>,
 ) -> Option<F::Output> {
