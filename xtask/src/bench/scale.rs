@@ -34,8 +34,9 @@ const NOTES: &[&str] = &[
     "idle routers with one interface each, and a guest behind each of those that are new",
     "cold start: from the start of the process to an answer in every router",
     "one more: from the name of its namespace to its guest's first answer, 50 times",
-    "kernel: growth of Slab and Percpu in /proc/meminfo while the daemon started; what others \
-     on the machine did meanwhile is in it, which is much of it below 1,000 routers",
+    "kernel: growth of Slab and Percpu in /proc/meminfo while the daemon started, without names \
+     of files that nobody has open; what others on the machine did meanwhile is in it, which is \
+     much of it below 1,000 routers",
     "aims at 10,000: cold start 5 s, one more 5 ms, 16 KiB a router, no wake-up of ours",
 ];
 
