@@ -14,7 +14,7 @@ use super::broker;
 use super::control::{Control, ControlError, to_memory_file};
 use super::listeners::{Listener, Listeners};
 use super::look_ups::LookUps;
-use super::orders::{Briefing, ListenerId, Missed, Order, Report};
+use super::orders::{Briefing, ListenerId, ListenerRole, Missed, Order, Report};
 use super::spawn::{Spawned, spawn};
 use super::succession::Succession;
 use super::vigil::{self, Turn, Vigil};
@@ -310,7 +310,7 @@ async fn hand_over(
 ) -> Result<(), ControlError> {
     let order = Order::Listen {
         id,
-        role: listener.role.clone(),
+        role: ListenerRole::clone(&listener.role),
     };
     tell(control, &order, Some(listener.socket.as_fd())).await
 }
