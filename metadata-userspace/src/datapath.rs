@@ -7,6 +7,7 @@ mod address;
 mod error;
 mod filters;
 mod foreign;
+mod look;
 mod object;
 mod pins;
 mod released;
@@ -29,6 +30,7 @@ pub use address::{add_address, is_our_address, remove_address, remove_our_addres
 pub use error::DatapathError;
 use filters::Hook;
 pub use foreign::{ForeignHook, ForeignProgram, Order};
+pub use look::{AttachState, Attached, AttachedBy, Look};
 use pins::Pins;
 pub use released::Released;
 pub use route::{Reachability, ensure_route, reachability, remove_route};
@@ -72,46 +74,6 @@ pub struct Datapath {
     ids: ProgramIds,
     log: Option<VerdictLog>,
     released: Released,
-}
-
-/// What one interface carries of ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AttachState {
-    pub steer: Option<Attached>,
-    pub restore: Option<Attached>,
-    /// Other people's programs at the same hooks.
-    pub foreign: Vec<ForeignProgram>,
-}
-
-/// One of our programs on an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attached {
-    pub program_id: u32,
-    pub by: AttachedBy,
-    /// False for a program of an earlier load: attach again to replace it.
-    pub is_current: bool,
-}
-
-/// How a program is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttachedBy {
-    /// A filter of the clsact qdisc.
-    Filter,
-    /// A TCX link, where another qdisc holds the hook.
-    Tcx,
-}
-
-impl AttachState {
-    /// Whether both programs of this load are there.
-    pub fn is_complete(&self) -> bool {
-        let is_current = |attached: Option<Attached>| attached.is_some_and(|one| one.is_current);
-        is_current(self.steer) && is_current(self.restore)
-    }
-
-    /// Whether nothing of ours is there.
-    pub fn is_empty(&self) -> bool {
-        self.steer.is_none() && self.restore.is_none()
-    }
 }
 
 impl Datapath {
@@ -212,52 +174,9 @@ impl Datapath {
         xdp::slot(link, Some(self.ids.guard))
     }
 
-    /// What the kernel has on an interface.
-    pub fn attached(
-        &self,
-        socket: &NamespaceSocket,
-        ifindex: u32,
-    ) -> Result<AttachState, DatapathError> {
-        let mut foreign = Vec::new();
-        let steer = self.attached_at(socket, ifindex, Direction::Ingress, &mut foreign)?;
-        let restore = self.attached_at(socket, ifindex, Direction::Egress, &mut foreign)?;
-        Ok(AttachState {
-            steer,
-            restore,
-            foreign,
-        })
-    }
-
-    fn attached_at(
-        &self,
-        socket: &NamespaceSocket,
-        ifindex: u32,
-        direction: Direction,
-        foreign: &mut Vec<ForeignProgram>,
-    ) -> Result<Option<Attached>, DatapathError> {
-        let inspect = |source| DatapathError::Inspect { ifindex, source };
-        let (by_filter, filters) = filters::find(socket, ifindex, direction).map_err(inspect)?;
-        let by_tcx = match by_filter {
-            None => tcx::find(&self.pins, socket, ifindex, direction)?,
-            Some(_) => None,
-        };
-        foreign.extend(tcx::others(socket, ifindex, direction, by_tcx));
-        foreign.extend(filters);
-        if by_tcx.is_some() && direction == Direction::Ingress {
-            foreign.extend(filters::classic(socket, ifindex).map_err(inspect)?);
-        }
-        let found = by_filter
-            .map(|program_id| (program_id, AttachedBy::Filter))
-            .or(by_tcx.map(|program_id| (program_id, AttachedBy::Tcx)));
-        let current = match direction {
-            Direction::Ingress => self.ids.steer,
-            Direction::Egress => self.ids.restore,
-        };
-        Ok(found.map(|(program_id, by)| Attached {
-            program_id,
-            by,
-            is_current: program_id == current,
-        }))
+    /// Looks at the hooks of the socket's namespace. Call it inside.
+    pub fn look<'a>(&'a self, socket: &'a NamespaceSocket) -> Result<Look<'a>, DatapathError> {
+        Look::new(&self.pins, self.ids, socket)
     }
 
     /// Forgets the TCX links of namespaces that are gone. `live` holds the

@@ -4,6 +4,7 @@
 //! used later: open it inside, and no further `setns` is needed.
 
 mod addresses;
+pub mod author;
 mod links;
 mod numbers;
 mod routes;
@@ -14,7 +15,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NlaBuffer,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_REQUEST, NetlinkBuffer,
+    NetlinkMessage, NlaBuffer,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -131,11 +133,14 @@ pub fn attribute(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
 impl NamespaceSocket {
     /// Opens a socket in the namespace of the calling thread.
     pub fn open() -> Result<Self, NetlinkError> {
-        let namespace_inode = fs::metadata("/proc/thread-self/ns/net")
-            .map_err(NetlinkError::Open)?
-            .ino();
+        let here = fs::metadata("/proc/thread-self/ns/net").map_err(NetlinkError::Open)?;
+        Self::open_in(here.ino())
+    }
+
+    /// The same where that namespace's inode number is known.
+    pub fn open_in(namespace_inode: u64) -> Result<Self, NetlinkError> {
         let mut socket = Socket::new(NETLINK_ROUTE).map_err(NetlinkError::Open)?;
-        socket.bind_auto().map_err(NetlinkError::Open)?;
+        author::bind(&mut socket).map_err(NetlinkError::Open)?;
         socket
             .connect(&SocketAddr::new(0, 0))
             .map_err(NetlinkError::Open)?;
@@ -156,9 +161,10 @@ impl NamespaceSocket {
     }
 
     /// Sends a request that changes something and waits for the kernel's
-    /// verdict. `flags` are added to `NLM_F_REQUEST | NLM_F_ACK`.
+    /// verdict. `flags` are added to `NLM_F_REQUEST | NLM_F_ACK`, and to what has this
+    /// process's own [monitor](author) not hear of it.
     pub fn request(&self, message: RouteNetlinkMessage, flags: u16) -> Result<(), NetlinkError> {
-        let sequence = self.send(message, NLM_F_ACK | flags)?;
+        let sequence = self.send(message, NLM_F_ACK | NLM_F_ECHO | flags)?;
         self.receive(sequence, |_| Ok(()))?;
         Ok(())
     }

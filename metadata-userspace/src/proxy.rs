@@ -63,7 +63,8 @@ pub struct Origin {
     realm: Realm,
     namespace: Arc<str>,
     connections: GuestConnections,
-    rate: Option<RateLimiter>,
+    /// Most have none.
+    rate: Option<Box<RateLimiter>>,
     log: Occasionally,
     rate_log: Occasionally,
 }
@@ -75,7 +76,7 @@ impl Origin {
             realm,
             namespace: namespace.into(),
             connections: GuestConnections::default(),
-            rate: limits.map(RateLimiter::new),
+            rate: limits.map(RateLimiter::new).map(Box::new),
             log: Occasionally::default(),
             rate_log: Occasionally::default(),
         }
@@ -83,6 +84,11 @@ impl Origin {
 
     fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// Whether it is this realm's, with these limits.
+    pub fn is_of(&self, realm: &Realm, limits: Option<&RateLimits>) -> bool {
+        self.realm == *realm && self.rate.as_ref().map(|rate| rate.limits()) == limits
     }
 }
 

@@ -122,6 +122,7 @@ pub fn hand_over(
 ) -> anyhow::Result<ListenerId> {
     let first_free = ListenerId::try_from(opened.len())?;
     for (id, (role, socket)) in (0..).zip(opened) {
+        let role = Rc::new(role);
         let listener = Listener { role, socket };
         commands
             .send(Command::Open { id, listener })

@@ -5,6 +5,7 @@
 //! step of the kernel (`cls_bpf_change` swaps the two in the RCU list), so no
 //! frame ever passes between an old and a new program.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -63,6 +64,18 @@ pub(super) fn ensure_clsact(socket: &NamespaceSocket, ifindex: u32) -> Result<Ho
         Err(error) if error.already_exists() => hook(socket, ifindex),
         Err(error) => Err(error),
     }
+}
+
+/// Interfaces where filters can be, ours or others'. One question tells all those that need
+/// not be asked about.
+pub(super) fn hooked(socket: &NamespaceSocket) -> Result<BTreeSet<u32>, NetlinkError> {
+    let listing = socket.dump(RouteNetlinkMessage::GetQueueDiscipline(message(0)))?;
+    let headers = listing
+        .iter()
+        .filter_map(|object| TcHeader::parse(object.bytes()).ok());
+    // Classic `ingress` qdiscs have the same parent.
+    let hooks = headers.filter(|header| header.parent == TcHandle::CLSACT);
+    Ok(hooks.map(|header| header.index.cast_unsigned()).collect())
 }
 
 fn hook(socket: &NamespaceSocket, ifindex: u32) -> Result<Hook, NetlinkError> {

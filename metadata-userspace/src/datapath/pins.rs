@@ -78,6 +78,12 @@ impl Pins {
         self.links().join(format!("{namespace}-{ifindex}-{side}"))
     }
 
+    /// Whether any link is pinned, of whatever namespace: most hosts have none. To look for
+    /// one that is not there has the kernel remember that.
+    pub(super) fn have_links(&self) -> bool {
+        fs::read_dir(self.links()).map_or(true, |mut files| files.next().is_some())
+    }
+
     fn links(&self) -> PathBuf {
         self.root.join(LINKS)
     }

@@ -13,6 +13,7 @@ use aya::programs::links::{FdLink, LinkError, LinkOrder, PinnedLink};
 use aya::programs::tc::TcAttachOptions;
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 use aya::sys::SyscallError;
+use nix::libc;
 use nix::net::if_::if_indextoname;
 
 use super::Direction;
@@ -77,7 +78,7 @@ pub(super) fn others(
     direction: Direction,
     ours: Option<u32>,
 ) -> Vec<ForeignProgram> {
-    if !is_inside(socket.namespace_inode()) {
+    if number(ifindex, direction) == 0 || !is_inside(socket.namespace_inode()) {
         return Vec::new();
     }
     let Some(name) = if_indextoname(ifindex)
@@ -105,6 +106,53 @@ pub(super) fn others(
             },
         })
         .collect()
+}
+
+/// How many programs there are, in the caller's namespace; none on a kernel without TCX.
+/// aya tells more, but takes an interface's name, which costs two sockets.
+fn number(ifindex: u32, direction: Direction) -> u32 {
+    let mut query = Query {
+        ifindex,
+        attach_type: match direction {
+            Direction::Ingress => BPF_TCX_INGRESS,
+            Direction::Egress => BPF_TCX_EGRESS,
+        },
+        ..Query::default()
+    };
+    // SAFETY: the kernel reads and writes within the size of `query`; no list is asked for.
+    let asked = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_QUERY,
+            &raw mut query,
+            size_of::<Query>(),
+        )
+    };
+    match asked {
+        0 => query.count,
+        _ => 0,
+    }
+}
+
+const BPF_PROG_QUERY: libc::c_int = 16;
+const BPF_TCX_INGRESS: u32 = 46;
+const BPF_TCX_EGRESS: u32 = 47;
+
+/// `query` in `union bpf_attr` of linux/bpf.h.
+#[derive(Default)]
+#[repr(C)]
+struct Query {
+    ifindex: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    program_ids: u64,
+    count: u32,
+    padding: u32,
+    program_flags: u64,
+    link_ids: u64,
+    link_flags: u64,
+    revision: u64,
 }
 
 fn update(program: &mut SchedClassifier, pinned: PinnedLink) -> Result<(), ProgramError> {
@@ -138,7 +186,7 @@ fn is_dead_link(error: &ProgramError) -> bool {
     let ProgramError::SyscallError(SyscallError { io_error, .. }) = error else {
         return false;
     };
-    io_error.raw_os_error() == Some(nix::libc::ENOLINK)
+    io_error.raw_os_error() == Some(libc::ENOLINK)
 }
 
 fn is_inside(namespace: u64) -> bool {

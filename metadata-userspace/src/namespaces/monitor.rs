@@ -4,32 +4,29 @@
 //! in any of them would be held against all of these sockets
 //! (`netlink_broadcast_filtered` in its net/netlink/af_netlink.c).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{NetlinkAddr, bind, setsockopt, sockopt};
+use nix::sys::socket::{NetlinkAddr, bind, getsockname, setsockopt, sockopt};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 use super::heard::{Heard, hear};
 use crate::async_fd;
-use crate::netlink::{NamespaceSocket, NetlinkError};
+use crate::netlink::{NamespaceSocket, NetlinkError, author};
 use crate::netns::Netns;
 
-/// Links, addresses, routes, and traffic control: somebody may take our filters
-/// or our route away.
-const GROUPS: i32 = libc::RTMGRP_LINK
-    | libc::RTMGRP_IPV4_IFADDR
-    | libc::RTMGRP_IPV6_IFADDR
-    | libc::RTMGRP_IPV4_ROUTE
-    | libc::RTMGRP_TC;
+/// Links, addresses, and traffic control: somebody may take our filters or our addresses
+/// away.
+const GROUPS: i32 =
+    libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR | libc::RTMGRP_TC;
 
 /// Bytes that may wait. The kernel takes memory only for what does wait.
 const BUFFER: usize = 16 << 20;
@@ -44,7 +41,8 @@ pub enum MonitorError {
     Number(#[from] NetlinkError),
 }
 
-/// Hears of changes in the namespaces that it was told to watch.
+/// Hears of changes in the namespaces that it was told to watch, but for most of those that
+/// this process makes: the kernel names no author for IPv6 addresses.
 ///
 /// What it hears is not read, only where it was: whoever acts on it looks at the
 /// namespace as a whole. When messages were lost, all may have changed.
@@ -52,30 +50,38 @@ pub struct Monitor {
     events: AsyncFd<OwnedFd>,
     requests: NamespaceSocket,
     /// By the number that a namespace has in ours.
-    watched: RefCell<HashMap<i32, Name>>,
+    watched: RefCell<HashMap<i32, Watched>>,
+    /// How often a namespace began to be watched.
+    begun: Cell<u64>,
+    hears: Cell<bool>,
 }
 
-/// That of a namespace, which may change.
-type Name = Rc<RefCell<String>>;
+struct Watched {
+    by: u64,
+    name: Rc<str>,
+}
 
 /// A namespace is watched as long as this lives.
 pub struct Watching {
     monitor: Rc<Monitor>,
     number: i32,
-    name: Name,
+    by: u64,
 }
 
 impl Monitor {
     /// It hears nothing until [`Self::begin`]. Needs a tokio runtime, and to be in the
     /// host's own namespace.
     pub fn open() -> Result<Self, MonitorError> {
-        let requests = NamespaceSocket::open()?;
+        // First, for it has to have the number of those who make changes.
         let socket = events().map_err(MonitorError::Socket)?;
+        let requests = NamespaceSocket::open()?;
         let events = async_fd::register(socket, Interest::READABLE);
         Ok(Self {
             events: events.map_err(MonitorError::Socket)?,
             requests,
             watched: RefCell::default(),
+            begun: Cell::default(),
+            hears: Cell::default(),
         })
     }
 
@@ -83,22 +89,30 @@ impl Monitor {
     /// namespaces (`peernet2id` in its net/core/net_namespace.c), so who has a lot to
     /// change begins afterwards, and looks at everything once more.
     pub fn begin(&self) -> Result<(), MonitorError> {
-        let groups = NetlinkAddr::new(0, GROUPS.cast_unsigned());
-        let done = bind(self.events.as_raw_fd(), &groups);
-        done.map_err(|errno| MonitorError::Socket(errno.into()))
+        join(self.events.as_raw_fd(), GROUPS)
+            .map_err(|errno| MonitorError::Socket(errno.into()))?;
+        self.hears.set(true);
+        Ok(())
+    }
+
+    /// Whether it has begun to hear.
+    pub fn hears(&self) -> bool {
+        self.hears.get()
     }
 
     /// Watches a namespace under a name. What happens from now on is heard, once it has begun.
-    pub fn watch(self: &Rc<Self>, netns: &Netns, name: String) -> Result<Watching, MonitorError> {
+    pub fn watch(self: &Rc<Self>, netns: &Netns, name: Rc<str>) -> Result<Watching, MonitorError> {
         let number = netns.with_descriptor(|fd| self.requests.number_of(fd));
         let number = number.map_err(MonitorError::Socket)??;
-        let name = Rc::new(RefCell::new(name));
+        let by = self.begun.get();
+        self.begun.set(by + 1);
         // It may still be watched by somebody who is about to leave it.
-        self.watched.borrow_mut().insert(number, name.clone());
+        let watched = Watched { by, name };
+        self.watched.borrow_mut().insert(number, watched);
         Ok(Watching {
             monitor: self.clone(),
             number,
-            name,
+            by,
         })
     }
 
@@ -152,36 +166,53 @@ impl Monitor {
 
     fn name_of(&self, number: i32) -> Option<String> {
         let watched = self.watched.borrow();
-        Some(watched.get(&number)?.borrow().clone())
+        Some(watched.get(&number)?.name.to_string())
     }
 
     fn names(&self) -> BTreeSet<String> {
         let watched = self.watched.borrow();
-        watched.values().map(|name| name.borrow().clone()).collect()
+        watched.values().map(|one| one.name.to_string()).collect()
     }
 }
 
 impl Watching {
     /// Its name from now on.
-    pub fn rename(&self, name: String) {
-        self.name.replace(name);
+    pub fn rename(&self, name: Rc<str>) {
+        self.monitor
+            .watched
+            .borrow_mut()
+            .entry(self.number)
+            .and_modify(|watched| {
+                if watched.by == self.by {
+                    watched.name = name;
+                }
+            });
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
         let mut watched = self.monitor.watched.borrow_mut();
-        let ours = watched.get(&self.number);
-        if ours.is_some_and(|ours| Rc::ptr_eq(ours, &self.name)) {
+        if watched
+            .get(&self.number)
+            .is_some_and(|ours| ours.by == self.by)
+        {
             watched.remove(&self.number);
         }
     }
 }
 
 fn events() -> io::Result<OwnedFd> {
-    let socket = Socket::new(NETLINK_ROUTE)?;
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.set_non_blocking(true)?;
     socket.set_listen_all_namespaces(true)?;
     setsockopt(&socket, sockopt::RcvBufForce, &BUFFER)?;
+    author::bind(&mut socket)?;
     socket.as_fd().try_clone_to_owned()
+}
+
+/// Has a bound socket hear these groups.
+fn join(socket: RawFd, groups: i32) -> Result<(), Errno> {
+    let number = getsockname::<NetlinkAddr>(socket)?.pid();
+    bind(socket, &NetlinkAddr::new(number, groups.cast_unsigned()))
 }

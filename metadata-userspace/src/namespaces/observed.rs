@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use metadata_ebpf::{METADATA_ADDRESS, METADATA_ADDRESS_V6};
 
+use super::role::Role;
 use crate::datapath::{
-    AttachState, Datapath, DatapathError, ForeignProgram, XdpSlot, is_our_address,
+    AttachState, Datapath, DatapathError, ForeignProgram, Look, XdpSlot, is_our_address,
 };
 use crate::netlink::{InterfaceAddress, LOOPBACK, Link, NamespaceSocket};
 
@@ -56,17 +57,24 @@ pub type Interfaces = BTreeMap<u32, ObservedInterface>;
 pub(super) fn observe(
     netlink: &NamespaceSocket,
     datapath: &Datapath,
+    role: &Role,
 ) -> Result<Interfaces, DatapathError> {
     let addresses = netlink.addresses().map_err(DatapathError::Namespace)?;
     let links = netlink.links().map_err(DatapathError::Namespace)?;
+    let look = datapath.look(netlink)?;
     links
         .into_iter()
         .map(|link| {
             let on_it = addresses.iter().filter(|one| one.interface == link.index);
+            let are_guests_behind = role.is_tenant_interface(&link.name);
             let interface = match link.index {
                 // No guest is behind it, so nothing of ours is there.
                 LOOPBACK => bare(link.name, link.is_up),
-                _ => with_programs(&link, netlink, datapath)?,
+                // Behind others there may have been, when the namespace was another's.
+                index if are_guests_behind || look.may_have_ours(index) => {
+                    with_programs(&link, &look, datapath)?
+                }
+                _ => guardable(&link, datapath)?,
             };
             Ok((link.index, with_addresses(interface, on_it)))
         })
@@ -75,14 +83,21 @@ pub(super) fn observe(
 
 fn with_programs(
     link: &Link,
-    netlink: &NamespaceSocket,
+    look: &Look<'_>,
     datapath: &Datapath,
 ) -> Result<ObservedInterface, DatapathError> {
-    let state = datapath.attached(netlink, link.index)?;
+    let state = look.attached(link.index)?;
     Ok(ObservedInterface {
         attached: judge(&state),
-        xdp: datapath.xdp_slot(link)?,
         foreign: state.foreign,
+        ..guardable(link, datapath)?
+    })
+}
+
+/// An interface on which there is nothing but perhaps a guard.
+fn guardable(link: &Link, datapath: &Datapath) -> Result<ObservedInterface, DatapathError> {
+    Ok(ObservedInterface {
+        xdp: datapath.xdp_slot(link)?,
         ..bare(link.name.clone(), link.is_up)
     })
 }

@@ -108,7 +108,8 @@ impl Registry {
 
     /// Everything has to be looked at: what is there and what was.
     pub fn mark_all(&mut self) -> io::Result<()> {
-        self.dirty.extend(self.entries.names().cloned());
+        self.dirty
+            .extend(self.entries.names().map(|name| name.to_string()));
         for entry in std::fs::read_dir(&self.directory)? {
             self.mark_os(entry?.file_name());
         }
@@ -161,13 +162,14 @@ impl Registry {
         if let Err(error) = self.monitor.begin() {
             tracing::error!(%error, "changes inside namespaces are not seen");
         }
-        self.stirred.extend(self.entries.names().cloned());
+        let all = self.entries.names().map(|name| name.to_string());
+        self.stirred.extend(all);
     }
 
     /// Every proxy socket that is open.
     pub fn sockets(&self) -> impl Iterator<Item = &Rc<OwnedFd>> {
         let entries = self.entries.iter();
-        entries.flat_map(|entry| entry.listeners.values().map(|open| &open.socket))
+        entries.flat_map(|entry| entry.listeners.iter().map(|open| &open.socket))
     }
 
     /// Those that were opened since the last time.
@@ -233,7 +235,7 @@ impl Registry {
     /// Keeps an entry under a name of ours.
     fn forget_name(&mut self, name: &str) {
         if let Some(id) = self.entries.get(name).map(|entry| entry.namespace.id()) {
-            self.rename(name, adoption::unnamed(id));
+            self.rename(name, &adoption::unnamed(id));
         }
     }
 
@@ -241,23 +243,24 @@ impl Registry {
     fn find_renamed(&mut self, name: &str, id: NetnsId) {
         let known = self.entries.name_of(id).cloned();
         if let (Some(known), false) = (known, self.entries.contains(name)) {
-            self.rename(&known, name.to_owned());
+            self.rename(&known, name);
         }
     }
 
-    fn rename(&mut self, from: &str, to: String) {
+    fn rename(&mut self, from: &str, to: &str) {
         if let Some(mut entry) = self.remove(from) {
+            let to: Rc<str> = to.into();
             entry.namespace.rename(to.clone());
             self.insert(to, entry);
         }
     }
 
-    fn insert(&mut self, name: String, entry: Entry) {
+    fn insert(&mut self, name: Rc<str>, entry: Box<Entry>) {
         self.entries.insert(name, entry);
         self.settings.room.heed(self.entries.len());
     }
 
-    fn remove(&mut self, name: &str) -> Option<Entry> {
+    fn remove(&mut self, name: &str) -> Option<Box<Entry>> {
         let entry = self.entries.remove(name)?;
         self.settings.room.heed(self.entries.len());
         Some(entry)
@@ -283,20 +286,17 @@ impl Registry {
     }
 
     fn start(&mut self, name: &str, role: Role, netns: Netns) {
-        match ServedNamespace::watch(name.to_owned(), role, netns, &self.monitor) {
-            Ok(mut namespace) => {
-                let keepers = self.settings.keepers_left_to(&mut namespace);
-                self.insert(name.to_owned(), Entry::new(namespace, keepers));
-            }
-            Err(error) => self.report_unopened(name, &error),
-        }
+        let name: Rc<str> = name.into();
+        let mut namespace = ServedNamespace::new(name.clone(), role, netns);
+        let keepers = self.settings.keepers_left_to(&mut namespace);
+        self.insert(name, Box::new(Entry::new(namespace, keepers)));
     }
 
     fn stop(&mut self, name: &str) {
         let Some(entry) = self.remove(name) else {
             return;
         };
-        for &OpenSocket { id, ref socket } in entry.listeners.values() {
+        for &OpenSocket { id, ref socket } in entry.listeners.iter() {
             self.tell_worker(Command::Close { id });
             end_listening(socket);
         }
@@ -308,7 +308,7 @@ impl Registry {
             return;
         };
         let (settings, retiring) = (&mut self.settings, &mut entry.retiring);
-        let done = entry.namespace.reconcile(settings, retiring);
+        let done = entry.namespace.reconcile(settings, retiring, &self.monitor);
         if done.interfaces_changed {
             let realm = entry.namespace.role().realm.clone();
             let _ = self.worker.send(Command::RealmChanged { realm });
@@ -324,7 +324,7 @@ impl Registry {
         };
         let mut retired = Vec::new();
         for door in done.closed {
-            if let Some(OpenSocket { id, socket }) = entry.listeners.remove(&door) {
+            if let Some(OpenSocket { id, socket }) = entry.listeners.remove(door) {
                 if door == Door::Ipv4 {
                     entry.namespace.keep_by_itself();
                 }
@@ -350,10 +350,10 @@ impl Registry {
                 self.unkept.push(socket.socket.clone());
             }
             self.next_listener += 1;
-            entry.listeners.insert(door, socket.clone());
+            entry.listeners.add(door, socket.clone());
             opened.push(socket);
         }
-        let role = entry.role_of_listeners(name);
+        let role = (!opened.is_empty()).then(|| entry.role_of_listeners(name));
         // For what stays until running connections have ended.
         let until_connections_end = (!retired.is_empty()).then_some(LAST_WORDS + A_MOMENT);
         for after in until_connections_end.into_iter().chain(done.look_again) {
@@ -362,11 +362,14 @@ impl Registry {
         for id in retired {
             self.tell_worker(Command::Retire { id });
         }
-        self.assign(opened, &role);
+        if let Some(role) = role {
+            self.assign(opened, role);
+        }
     }
 
     /// Tells the worker what sockets are for, be they new or not.
-    fn assign(&self, sockets: Vec<OpenSocket>, role: &ListenerRole) {
+    fn assign(&self, sockets: Vec<OpenSocket>, role: ListenerRole) {
+        let role = Rc::new(role);
         for OpenSocket { id, socket } in sockets {
             let role = role.clone();
             let listener = Listener { role, socket };

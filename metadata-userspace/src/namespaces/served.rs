@@ -2,7 +2,7 @@
 
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -45,8 +45,6 @@ pub struct Settings {
 pub enum ServeError {
     #[error(transparent)]
     Netns(#[from] NetnsError),
-    #[error("cannot watch the namespace: {0}")]
-    Monitor(#[from] MonitorError),
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
     #[error(transparent)]
@@ -69,7 +67,7 @@ impl ServeError {
         let errno = match self {
             Self::Netlink(error) => error.errno(),
             Self::Listen { source, .. } => source.raw_os_error(),
-            Self::Netns(_) | Self::Monitor(_) | Self::Datapath(_) => None,
+            Self::Netns(_) | Self::Datapath(_) => None,
         };
         matches!(
             errno,
@@ -80,50 +78,46 @@ impl ServeError {
 
 /// A namespace that is served, or was tried to.
 pub struct ServedNamespace {
-    name: String,
+    name: Rc<str>,
     role: Role,
     hold: Hold,
     netns: Netns,
-    watching: Watching,
+    /// Nothing while all namespaces are looked at for the first time.
+    watching: Option<Watching>,
     standing: Standing,
-    interfaces: Interfaces,
+    /// Behind which guests are, by index. A map of one interface takes a KiB.
+    interfaces: Box<[(u32, ObservedInterface)]>,
     /// Why IPv6 is not served, by interface.
     ipv6_problems: BTreeMap<u32, String>,
     /// Why a driver does not run the guard, by interface.
     guard_problems: BTreeMap<u32, String>,
     /// One of those may pass.
     is_short: bool,
-    open: BTreeSet<Door>,
+    open: Box<[Door]>,
     handshakes: Handshakes,
     problem: Option<String>,
     was_reported: bool,
 }
 
 impl ServedNamespace {
-    /// Starts to watch a namespace.
-    pub fn watch(
-        name: String,
-        role: Role,
-        netns: Netns,
-        monitor: &Rc<Monitor>,
-    ) -> Result<Self, ServeError> {
-        let watching = monitor.watch(&netns, name.clone())?;
-        Ok(Self {
+    /// A namespace that nobody has looked at yet.
+    pub fn new(name: Rc<str>, role: Role, netns: Netns) -> Self {
+        Self {
             name,
             role,
             hold: Hold::Watch,
             netns,
-            watching,
+            watching: None,
             standing: Standing::WithoutAddress,
-            interfaces: Interfaces::new(),
+            interfaces: Box::default(),
             ipv6_problems: BTreeMap::new(),
             guard_problems: BTreeMap::new(),
             is_short: false,
-            open: BTreeSet::new(),
+            open: Box::default(),
             handshakes: Handshakes::default(),
             problem: None,
             was_reported: false,
-        })
+        }
     }
 
     pub fn id(&self) -> NetnsId {
@@ -155,8 +149,10 @@ impl ServedNamespace {
     }
 
     /// Gives it another name: its own was given to another namespace, or it got one.
-    pub fn rename(&mut self, name: String) {
-        self.watching.rename(name.clone());
+    pub fn rename(&mut self, name: Rc<str>) {
+        if let Some(watching) = &self.watching {
+            watching.rename(name.clone());
+        }
         self.name = name;
     }
 
@@ -168,19 +164,27 @@ impl ServedNamespace {
     /// The socket that it was kept by is about to close.
     pub fn keep_by_itself(&mut self) {
         if let Err(error) = self.netns.keep_by_itself() {
-            tracing::warn!(namespace = self.name, %error, "keeps a socket longer than it is used");
+            tracing::warn!(namespace = &*self.name, %error, "keeps a socket longer than it is used");
         }
     }
 
     /// Brings the namespace to what it should be. A failure is kept for [`Self::state`] and is logged once.
-    pub fn reconcile(&mut self, settings: &mut Settings, retiring: &mut Retiring) -> Reconciled {
-        let before = self.tenant_interfaces();
+    pub fn reconcile(
+        &mut self,
+        settings: &mut Settings,
+        retiring: &mut Retiring,
+        monitor: &Rc<Monitor>,
+    ) -> Reconciled {
+        if let Err(error) = self.watch(monitor) {
+            self.report_problem(format!("cannot watch the namespace: {error}"));
+            return Reconciled::default();
+        }
         let mut work = Settling {
             role: &self.role,
             hold: self.hold,
             namespace: self.netns.id(),
             settings,
-            open: self.open.clone(),
+            open: self.open.iter().copied().collect(),
             reconciled: Reconciled::default(),
             retiring,
             handshakes: &mut self.handshakes,
@@ -197,7 +201,7 @@ impl ServedNamespace {
             is_short,
             ..
         } = work;
-        self.open = open;
+        self.open = open.into_iter().collect();
         self.is_short = is_short;
         self.report_ipv6(ipv6_problems);
         self.report_guard(guard_problems);
@@ -205,8 +209,8 @@ impl ServedNamespace {
             Ok((standing, interfaces)) => {
                 self.report_success(standing, &interfaces);
                 self.standing = standing;
-                self.interfaces = interfaces;
-                reconciled.interfaces_changed = before != self.tenant_interfaces();
+                reconciled.interfaces_changed = !self.has_tenants(&interfaces);
+                self.interfaces = interfaces.into_iter().collect();
             }
             Err(error) => self.report_problem(error.to_string()),
         }
@@ -220,24 +224,32 @@ impl ServedNamespace {
         tokio::time::sleep(LAST_WORDS).await;
         let left = self.netns.run(|| clear(&config));
         match left.map_err(ServeError::from).flatten() {
-            Ok(()) => tracing::info!(namespace = self.name, inode = self.id().inode, "left"),
+            Ok(()) => tracing::info!(namespace = &*self.name, inode = self.id().inode, "left"),
             Err(error) => {
-                tracing::warn!(namespace = self.name, %error, "left, but not all could be taken away")
+                tracing::warn!(namespace = &*self.name, %error, "left, but not all could be taken away")
             }
         }
     }
 
-    fn tenants(&self) -> impl Iterator<Item = (&u32, &ObservedInterface)> {
-        let interfaces = self.interfaces.iter();
-        interfaces.filter(|(_, interface)| self.role.is_tenant_interface(&interface.name))
+    /// Hears from now on what happens in it. Before all namespaces are looked at for the
+    /// first time nobody hears anything, and each is looked at once more afterwards.
+    fn watch(&mut self, monitor: &Rc<Monitor>) -> Result<(), MonitorError> {
+        if self.watching.is_none() && monitor.hears() {
+            self.watching = Some(monitor.watch(&self.netns, self.name.clone())?);
+        }
+        Ok(())
     }
 
-    /// By name and index.
-    fn tenant_interfaces(&self) -> BTreeSet<(String, u32)> {
-        let tenants = self.tenants();
-        tenants
-            .map(|(index, interface)| (interface.name.clone(), *index))
-            .collect()
+    fn tenants(&self) -> impl Iterator<Item = (u32, &ObservedInterface)> {
+        let all = self.interfaces.iter();
+        let tenants = all.filter(|(_, one)| self.role.is_tenant_interface(&one.name));
+        tenants.map(|(index, one)| (*index, one))
+    }
+
+    /// Whether guests are behind just these, by index and name.
+    fn has_tenants(&self, interfaces: &Interfaces) -> bool {
+        let known = self.tenants().map(|(index, one)| (index, &one.name));
+        known.eq(interfaces.iter().map(|(&index, one)| (index, &one.name)))
     }
 
     fn report_success(&mut self, standing: Standing, interfaces: &Interfaces) {
@@ -251,16 +263,16 @@ impl ServedNamespace {
                 Standing::WithoutAddress => "not serving: the agent put no metadata address there",
                 Standing::Released => "not serving: the agent ended its proxy",
             };
-            tracing::info!(namespace = self.name, inode, "{what}");
+            tracing::info!(namespace = &*self.name, inode, "{what}");
         }
         for (index, interface) in interfaces {
-            let before = self
-                .interfaces
-                .get(index)
-                .map_or(Attached::Nothing, |before| before.attached);
+            let mut known = self.interfaces.iter();
+            let before = known
+                .find(|(known, _)| known == index)
+                .map_or(Attached::Nothing, |(_, before)| before.attached);
             if interface.attached == Attached::Current && before != Attached::Current {
                 tracing::info!(
-                    namespace = self.name,
+                    namespace = &*self.name,
                     interface = interface.name,
                     "steering"
                 );
@@ -271,7 +283,7 @@ impl ServedNamespace {
     fn report_problem(&mut self, problem: String) {
         if self.problem.as_ref() != Some(&problem) {
             tracing::error!(
-                namespace = self.name,
+                namespace = &*self.name,
                 problem,
                 "cannot be served; trying again"
             );
@@ -283,7 +295,7 @@ impl ServedNamespace {
         for (index, problem) in &problems {
             if self.ipv6_problems.get(index) != Some(problem) {
                 tracing::warn!(
-                    namespace = self.name,
+                    namespace = &*self.name,
                     interface = index,
                     problem,
                     "served by IPv4 only"
@@ -297,7 +309,7 @@ impl ServedNamespace {
         for (index, problem) in &problems {
             if self.guard_problems.get(index) != Some(problem) {
                 tracing::warn!(
-                    namespace = self.name,
+                    namespace = &*self.name,
                     interface = index,
                     problem,
                     "no XDP guard, though xdp_guard names the interface"

@@ -41,12 +41,13 @@ impl Settling<'_> {
     /// Brings the namespace, in which the calling thread is, to what it should be.
     /// Returns its standing and the interfaces that concern us.
     pub(super) fn settle(&mut self) -> Result<(Standing, Interfaces), ServeError> {
-        let netlink = NamespaceSocket::open()?;
-        let mut interfaces = observe(&netlink, &self.settings.datapath)?;
+        let netlink = NamespaceSocket::open_in(self.namespace.inode)?;
+        let mut interfaces = observe(&netlink, &self.settings.datapath, self.role)?;
         let standing = held(self.hold, self.role, &interfaces);
         self.handshakes
             .keep_only(|index| interfaces.contains_key(&index));
-        if standing == Standing::Wanted {
+        let is_reached = interfaces.values().any(|one| one.has_metadata_address);
+        if standing == Standing::Wanted && !is_reached {
             ensure_route(&netlink)?;
         }
         let mut steps = steps(self.role, standing, &interfaces, &self.open);

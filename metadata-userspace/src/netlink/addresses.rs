@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeader, AddressHeaderFlags, AddressMessage, AddressScope,
+    AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressScope,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -98,7 +98,7 @@ impl NamespaceSocket {
     }
 
     /// Puts an IPv6 address on an interface, to be used at once: without duplicate
-    /// address detection.
+    /// address detection, and without a route to others of its prefix.
     pub fn add_ipv6_address(
         &self,
         interface: u32,
@@ -106,10 +106,10 @@ impl NamespaceSocket {
         metric: u32,
     ) -> Result<(), NetlinkError> {
         let mut message = ipv6_address(interface, address, prefix);
-        message.header.flags = AddressHeaderFlags::Nodad;
-        message
-            .attributes
-            .push(AddressAttribute::RoutePriority(metric));
+        message.attributes.extend([
+            AddressAttribute::Flags(AddressFlags::Nodad | AddressFlags::Noprefixroute),
+            AddressAttribute::RoutePriority(metric),
+        ]);
         let request = RouteNetlinkMessage::NewAddress(message);
         self.request(request, NLM_F_CREATE | NLM_F_EXCL)
     }

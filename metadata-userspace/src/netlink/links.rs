@@ -3,7 +3,9 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkHeader, LinkMessage, LinkXdp};
+use netlink_packet_route::link::{
+    LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkMessage, LinkXdp,
+};
 
 use super::{Dumped, NamespaceSocket, NetlinkError, attribute};
 
@@ -71,7 +73,11 @@ impl NamespaceSocket {
 
     /// Every interface of the namespace.
     pub fn links(&self) -> Result<Vec<Link>, NetlinkError> {
-        let listing = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        let mut request = LinkMessage::default();
+        // Nobody reads the counters, which are summed up over all processors.
+        let without_counters = LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]);
+        request.attributes.push(without_counters);
+        let listing = self.dump(RouteNetlinkMessage::GetLink(request))?;
         listing
             .iter()
             .map(|object| {

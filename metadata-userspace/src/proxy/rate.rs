@@ -48,6 +48,10 @@ impl RateLimiter {
         }
     }
 
+    pub(super) fn limits(&self) -> &RateLimits {
+        &self.limits
+    }
+
     /// Counts a request, unless it may not pass: what was refused is not held against
     /// the guest, so that it is let in again as soon as it is slow enough.
     pub(super) fn pass(&self, sender: Sender) -> Result<(), TooOften> {

@@ -9,7 +9,7 @@ use super::orders::{ListenerId, ListenerRole};
 /// A listening socket and what it is for.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    pub role: ListenerRole,
+    pub role: Rc<ListenerRole>,
     pub socket: Rc<OwnedFd>,
 }
 

@@ -333,7 +333,7 @@ async fn send(control: &Control, command: &Command) -> Result<(), ControlError> 
 
 /// Those of guests are many, and the worker has them in one set.
 fn watch(activity: &mut Activity, listener: &Listener) {
-    if !matches!(listener.role, ListenerRole::Proxy { .. }) {
+    if !matches!(*listener.role, ListenerRole::Proxy { .. }) {
         activity.watch(Rc::clone(&listener.socket));
     }
 }
@@ -345,7 +345,7 @@ async fn hand_over(
 ) -> Result<(), ControlError> {
     let order = Order::Listen {
         id,
-        role: listener.role.clone(),
+        role: ListenerRole::clone(&listener.role),
     };
     tell(control, &order, Some(listener.socket.as_fd())).await
 }

@@ -33,10 +33,13 @@ fn filters_are_put_on_replaced_found_and_taken_off() {
     let index = index_of(&socket, "qr-1");
 
     let mut first = place.load();
-    assert_eq!(first.attached(&socket, index).unwrap(), Default::default());
+    assert_eq!(
+        first.look(&socket).unwrap().attached(index).unwrap(),
+        Default::default()
+    );
     first.attach(&socket, index).unwrap();
     first.attach(&socket, index).unwrap();
-    let state = first.attached(&socket, index).unwrap();
+    let state = first.look(&socket).unwrap().attached(index).unwrap();
     assert!(state.is_complete());
     assert_eq!(state.steer.unwrap().by, AttachedBy::Filter);
     assert_eq!(state.steer.unwrap().program_id, first.program_ids().steer);
@@ -46,9 +49,23 @@ fn filters_are_put_on_replaced_found_and_taken_off() {
     );
 
     let mut second = place.load();
-    assert!(!second.attached(&socket, index).unwrap().is_complete());
+    assert!(
+        !second
+            .look(&socket)
+            .unwrap()
+            .attached(index)
+            .unwrap()
+            .is_complete()
+    );
     second.attach(&socket, index).unwrap();
-    assert!(second.attached(&socket, index).unwrap().is_complete());
+    assert!(
+        second
+            .look(&socket)
+            .unwrap()
+            .attached(index)
+            .unwrap()
+            .is_complete()
+    );
     let shown = namespace.sh("tc filter show dev qr-1 ingress").unwrap();
     assert_eq!(
         shown.matches("metadata_steer direct-action").count(),
@@ -58,7 +75,10 @@ fn filters_are_put_on_replaced_found_and_taken_off() {
 
     second.detach(&socket, index).unwrap();
     second.detach(&socket, index).unwrap();
-    assert_eq!(second.attached(&socket, index).unwrap(), Default::default());
+    assert_eq!(
+        second.look(&socket).unwrap().attached(index).unwrap(),
+        Default::default()
+    );
     assert!(
         !namespace
             .sh("tc qdisc show dev qr-1")
@@ -91,19 +111,40 @@ fn a_filter_of_the_former_handle_is_replaced_or_taken_off() {
 
     put_former_on();
     let mut datapath = place.load();
-    let before = datapath.attached(&socket, index).unwrap();
+    let before = datapath.look(&socket).unwrap().attached(index).unwrap();
     assert!(!before.is_empty() && !before.is_complete() && before.foreign.is_empty());
     datapath.attach(&socket, index).unwrap();
-    assert!(datapath.attached(&socket, index).unwrap().is_complete());
+    assert!(
+        datapath
+            .look(&socket)
+            .unwrap()
+            .attached(index)
+            .unwrap()
+            .is_complete()
+    );
     assert_eq!(shown().matches(" handle 0x").count(), 1, "{}", shown());
 
     // As after an end between the two steps.
     drop(datapath);
     put_former_on();
     let mut datapath = place.load();
-    assert!(!datapath.attached(&socket, index).unwrap().is_complete());
+    assert!(
+        !datapath
+            .look(&socket)
+            .unwrap()
+            .attached(index)
+            .unwrap()
+            .is_complete()
+    );
     datapath.attach(&socket, index).unwrap();
-    assert!(datapath.attached(&socket, index).unwrap().is_complete());
+    assert!(
+        datapath
+            .look(&socket)
+            .unwrap()
+            .attached(index)
+            .unwrap()
+            .is_complete()
+    );
 
     put_former_on();
     datapath.detach(&socket, index).unwrap();
@@ -122,9 +163,23 @@ fn other_peoples_filters_stay() {
     let index = index_of(&socket, "qr-1");
     let mut datapath = place.load();
     datapath.attach(&socket, index).unwrap();
-    assert!(datapath.attached(&socket, index).unwrap().is_complete());
+    assert!(
+        datapath
+            .look(&socket)
+            .unwrap()
+            .attached(index)
+            .unwrap()
+            .is_complete()
+    );
     remove_from_namespace(&place.0, &socket).unwrap();
-    assert!(datapath.attached(&socket, index).unwrap().is_empty());
+    assert!(
+        datapath
+            .look(&socket)
+            .unwrap()
+            .attached(index)
+            .unwrap()
+            .is_empty()
+    );
     let left = namespace.sh("tc filter show dev qr-1 egress").unwrap();
     assert!(
         left.contains("pref 7 u32") && !left.contains("bpf"),
@@ -209,7 +264,7 @@ fn tcx_serves_where_a_foreign_ingress_qdisc_holds_the_hook() {
     };
     attach(&mut first).unwrap();
     attach(&mut first).unwrap();
-    let state = first.attached(&socket, index).unwrap();
+    let state = first.look(&socket).unwrap().attached(index).unwrap();
     assert!(state.is_complete());
     assert_eq!(state.steer.unwrap().by, AttachedBy::Tcx);
     assert!(is_answered(&guest));
@@ -218,13 +273,30 @@ fn tcx_serves_where_a_foreign_ingress_qdisc_holds_the_hook() {
     drop(first);
     assert!(is_answered(&guest));
     let mut second = place.load();
-    assert!(!second.attached(&socket, index).unwrap().is_complete());
+    assert!(
+        !second
+            .look(&socket)
+            .unwrap()
+            .attached(index)
+            .unwrap()
+            .is_complete()
+    );
     attach(&mut second).unwrap();
-    assert!(second.attached(&socket, index).unwrap().is_complete());
+    assert!(
+        second
+            .look(&socket)
+            .unwrap()
+            .attached(index)
+            .unwrap()
+            .is_complete()
+    );
     assert!(is_answered(&guest));
 
     second.detach(&socket, index).unwrap();
-    assert_eq!(second.attached(&socket, index).unwrap(), Default::default());
+    assert_eq!(
+        second.look(&socket).unwrap().attached(index).unwrap(),
+        Default::default()
+    );
     assert!(!is_answered(&guest));
     let left = inside
         .sh(&format!("tc qdisc show dev {interface}"))
@@ -279,7 +351,14 @@ fn timing_of_many_attachments() {
         datapath.attach(socket, 22).unwrap();
     });
     timed("inspect both", &mut |datapath, socket| {
-        assert!(datapath.attached(socket, 22).unwrap().is_complete());
+        assert!(
+            datapath
+                .look(socket)
+                .unwrap()
+                .attached(22)
+                .unwrap()
+                .is_complete()
+        );
     });
     timed("detach both", &mut |datapath, socket| {
         datapath.detach(socket, 22).unwrap();

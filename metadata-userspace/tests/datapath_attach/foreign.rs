@@ -157,7 +157,9 @@ fn filters_are_told_of_in_their_order() {
     assert!(added.success());
     datapath.attach(&cable.socket, cable.link().index).unwrap();
     let state = datapath
-        .attached(&cable.socket, cable.link().index)
+        .look(&cable.socket)
+        .unwrap()
+        .attached(cable.link().index)
         .unwrap();
     assert!(state.is_complete());
     let told: Vec<_> = state.foreign.iter().map(ToString::to_string).collect();

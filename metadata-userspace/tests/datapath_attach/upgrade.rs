@@ -49,7 +49,11 @@ impl Scene {
 
     fn program_on_interface(&self) -> u32 {
         let datapath = self.place.load();
-        let attached = datapath.attached(&self.socket, self.interface).unwrap();
+        let attached = datapath
+            .look(&self.socket)
+            .unwrap()
+            .attached(self.interface)
+            .unwrap();
         attached.steer.unwrap().program_id
     }
 }
@@ -61,7 +65,11 @@ fn the_other_version_is_replaced(other: u32) {
     assert!(scene.pins_of(other).join("progs/metadata_steer").exists());
     assert!(scene.pins_of(ABI_VERSION).exists());
     let attached = |datapath: &metadatad::datapath::Datapath| {
-        datapath.attached(&scene.socket, scene.interface).unwrap()
+        datapath
+            .look(&scene.socket)
+            .unwrap()
+            .attached(scene.interface)
+            .unwrap()
     };
     assert!(!attached(&ours).is_complete());
     assert!(is_answered(&scene.guest));

@@ -20,6 +20,7 @@ use self::estate::Estate;
 pub(super) use self::figures::Scale;
 use self::figures::{Figures, Haproxies, Idle, Process};
 use self::newcomer::{Newcomer, answers};
+use super::statistics::{median, percentile};
 use super::usage;
 use crate::lab::daemon::{Daemon, Setup};
 use crate::lab::haproxy::Haproxy;
@@ -33,8 +34,9 @@ const NOTES: &[&str] = &[
     "idle routers with one interface each, and a guest behind each of those that are new",
     "cold start: from the start of the process to an answer in every router",
     "one more: from the name of its namespace to its guest's first answer, 50 times",
-    "kernel: growth of Slab and Percpu in /proc/meminfo while the daemon started; what others \
-     on the machine did meanwhile is in it, which is much of it below 1,000 routers",
+    "kernel: growth of Slab and Percpu in /proc/meminfo while the daemon started, without names \
+     of files that nobody has open; what others on the machine did meanwhile is in it, which is \
+     much of it below 1,000 routers",
     "aims at 10,000: cold start 5 s, one more 5 ms, 16 KiB a router, no wake-up of ours",
 ];
 
@@ -202,12 +204,7 @@ fn median_ms(work: impl Fn() -> Result<()>) -> Result<f64> {
         Ok(began.elapsed().as_secs_f64() * 1e3)
     });
     let times = times.collect::<Result<Vec<_>>>()?;
-    Ok(super::statistics::median(times.into_iter()))
-}
-
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted.get(rank).copied().unwrap_or_default()
+    Ok(median(times.into_iter()))
 }
 
 fn haproxies(estate: &Estate) -> Result<Haproxies> {

@@ -28,9 +28,6 @@ impl Registry {
         if !self.entries.contains(&name) {
             self.start(&name, role, netns);
         }
-        if !self.entries.contains(&name) {
-            return Answer::Refused("the namespace cannot be watched; see the daemon's log".into());
-        }
         tracing::info!(
             namespace = name,
             pid = shim.pid,
@@ -54,9 +51,9 @@ impl Registry {
         if entry.keepers.first().is_some() {
             return self.heed_keepers(&name);
         }
-        tracing::info!(namespace = name, "its last shim ended");
+        tracing::info!(namespace = &*name, "its last shim ended");
         let is_watched = self.selection.role_of(&name).is_some();
-        if is_watched && id_of(&self.directory.join(&name)) == Some(netns) {
+        if is_watched && id_of(&self.directory.join(&*name)) == Some(netns) {
             self.heed_keepers(&name);
         } else {
             self.stop(&name);
@@ -81,8 +78,8 @@ impl Registry {
         entry.namespace.hold(entry.keepers.hold(), role);
         let after = entry.role_of_listeners(name);
         if before != after {
-            let listeners = entry.listeners.values().cloned().collect();
-            self.assign(listeners, &after);
+            let listeners = entry.listeners.iter().cloned().collect();
+            self.assign(listeners, after);
         }
         self.note_released(name);
         self.reconcile(name);
@@ -93,7 +90,7 @@ impl Registry {
             return Answer::Refused("the namespace went".to_owned());
         };
         match entry.namespace.problem() {
-            None if entry.listeners.contains_key(&Door::Ipv4) => Answer::Serving,
+            None if entry.listeners.is_open(Door::Ipv4) => Answer::Serving,
             problem => Answer::Pending(problem.unwrap_or("no socket is open there").to_owned()),
         }
     }
@@ -102,7 +99,7 @@ impl Registry {
     /// file can have.
     fn name_of(&self, id: NetnsId, registration: &Registration) -> String {
         if let Some(name) = self.entries.name_of(id) {
-            return name.clone();
+            return name.to_string();
         }
         let likely = registration.kind.namespace_of(&registration.realm);
         if id_of(&self.directory.join(&likely)) == Some(id) {

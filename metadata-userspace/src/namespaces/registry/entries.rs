@@ -15,7 +15,7 @@ use crate::supervisor::orders::{ListenerId, ListenerRole};
 
 pub(super) struct Entry {
     pub(super) namespace: ServedNamespace,
-    pub(super) listeners: BTreeMap<Door, OpenSocket>,
+    pub(super) listeners: Listening,
     pub(super) retiring: Retiring,
     pub(super) keepers: Keepers,
 }
@@ -31,7 +31,7 @@ impl Entry {
     pub(super) fn new(namespace: ServedNamespace, keepers: Keepers) -> Self {
         Self {
             namespace,
-            listeners: BTreeMap::new(),
+            listeners: Listening::default(),
             retiring: Retiring::default(),
             keepers,
         }
@@ -47,18 +47,43 @@ impl Entry {
     }
 }
 
-/// All of them, by name.
+/// The sockets of one namespace. They are two or three: a map would take four times as much.
+#[derive(Default)]
+pub(super) struct Listening(Vec<(Door, OpenSocket)>);
+
+impl Listening {
+    /// At a door where none is open.
+    pub(super) fn add(&mut self, door: Door, socket: OpenSocket) {
+        self.0.reserve_exact(1);
+        self.0.push((door, socket));
+    }
+
+    pub(super) fn remove(&mut self, door: Door) -> Option<OpenSocket> {
+        let place = self.0.iter().position(|(open, _)| *open == door)?;
+        Some(self.0.remove(place).1)
+    }
+
+    pub(super) fn is_open(&self, door: Door) -> bool {
+        self.0.iter().any(|(open, _)| *open == door)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenSocket> {
+        self.0.iter().map(|(_, socket)| socket)
+    }
+}
+
+/// All of them, by name. Maps are never full, hence the boxes.
 #[derive(Default)]
 pub(super) struct Entries {
-    known: BTreeMap<String, Entry>,
-    names: HashMap<NetnsId, String>,
+    known: BTreeMap<Rc<str>, Box<Entry>>,
+    names: HashMap<NetnsId, Rc<str>>,
     shims: HashMap<ShimId, NetnsId>,
     /// Names of those that have a problem.
     failed: BTreeSet<String>,
 }
 
 impl Entries {
-    pub(super) fn insert(&mut self, name: String, entry: Entry) {
+    pub(super) fn insert(&mut self, name: Rc<str>, entry: Box<Entry>) {
         let id = entry.namespace.id();
         let shims = entry.keepers.ids();
         self.shims.extend(shims.map(|shim| (shim, id)));
@@ -67,10 +92,10 @@ impl Entries {
         self.judge(&name);
     }
 
-    pub(super) fn remove(&mut self, name: &str) -> Option<Entry> {
+    pub(super) fn remove(&mut self, name: &str) -> Option<Box<Entry>> {
         let entry = self.known.remove(name)?;
         let id = entry.namespace.id();
-        if self.names.get(&id).is_some_and(|known| known == name) {
+        if self.names.get(&id).is_some_and(|known| **known == *name) {
             self.names.remove(&id);
         }
         for shim in entry.keepers.ids() {
@@ -97,7 +122,7 @@ impl Entries {
     }
 
     /// Forgets a shim; returns the name of what it kept.
-    pub(super) fn remove_keeper(&mut self, shim: ShimId) -> Option<String> {
+    pub(super) fn remove_keeper(&mut self, shim: ShimId) -> Option<Rc<str>> {
         let id = self.shims.remove(&shim)?;
         let name = self.names.get(&id)?.clone();
         self.known.get_mut(&name)?.keepers.remove(shim);
@@ -105,27 +130,27 @@ impl Entries {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Entry> {
-        self.known.get(name)
+        self.known.get(name).map(|entry| &**entry)
     }
 
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Entry> {
-        self.known.get_mut(name)
+        self.known.get_mut(name).map(|entry| &mut **entry)
     }
 
     pub(super) fn contains(&self, name: &str) -> bool {
         self.known.contains_key(name)
     }
 
-    pub(super) fn name_of(&self, id: NetnsId) -> Option<&String> {
+    pub(super) fn name_of(&self, id: NetnsId) -> Option<&Rc<str>> {
         self.names.get(&id)
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &Rc<str>> {
         self.known.keys()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.known.values()
+        self.known.values().map(|entry| &**entry)
     }
 
     pub(super) fn failed(&self) -> &BTreeSet<String> {

@@ -13,7 +13,7 @@ impl ServedNamespace {
     /// What operators see. Looks who else listens where we do not.
     pub fn state(&self, proxy_port: u16) -> NamespaceState {
         NamespaceState {
-            name: self.name.clone(),
+            name: self.name.to_string(),
             kind: self.role.kind,
             realm: self.role.realm.clone(),
             inode: self.id().inode,
@@ -29,7 +29,7 @@ impl ServedNamespace {
             problem: self.problem.clone(),
             interfaces: self
                 .tenants()
-                .map(|(&index, interface)| self.interface_state(index, interface))
+                .map(|(index, interface)| self.interface_state(index, interface))
                 .collect(),
         }
     }
@@ -41,7 +41,7 @@ impl ServedNamespace {
         if steered && self.open.contains(&Door::Ipv4) {
             return Answerer::Metadatad;
         }
-        let interfaces = self.tenants().map(|(&index, _)| index);
+        let interfaces = self.tenants().map(|(index, _)| index);
         match self
             .netns
             .run(|| answerer::of_namespace(proxy_port, interfaces))
