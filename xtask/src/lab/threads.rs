@@ -18,7 +18,7 @@ impl Ran {
     ///
     /// # Errors
     /// When one of the processes is gone.
-    pub fn of(pids: [u32; 2]) -> Result<Self> {
+    pub fn of<const PROCESSES: usize>(pids: [u32; PROCESSES]) -> Result<Self> {
         let mut sum = Self::default();
         for pid in pids {
             for thread in fs::read_dir(format!("/proc/{pid}/task"))? {

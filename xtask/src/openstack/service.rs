@@ -3,6 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
+use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -11,6 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::libc;
 use nix::unistd::setsid;
 
 use super::place::Place;
@@ -95,9 +98,8 @@ impl Service {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
-        // SAFETY: setsid is async-signal-safe, and nothing else happens between
-        // fork and exec. With a session of its own it outlives our terminal.
-        unsafe { command.pre_exec(|| Ok(setsid().map(drop)?)) };
+        // SAFETY: two system calls, and nothing else happens between fork and exec.
+        unsafe { command.pre_exec(be_alone) };
         command
             .spawn()
             .with_context(|| format!("cannot start {program}"))
@@ -147,4 +149,21 @@ fn last_lines(log: &PathBuf) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let start = lines.len().saturating_sub(LOG_LINES);
     lines.get(start..).unwrap_or_default().join("\n")
+}
+
+/// It outlives our terminal, and whoever started us with descriptors open, such as that of a
+/// lock, must not find them held for as long as it lives.
+fn be_alone() -> io::Result<()> {
+    setsid()?;
+    // SAFETY: nothing is closed before the program is executed.
+    let marked = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3_u32,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    Errno::result(marked).map(drop)?;
+    Ok(())
 }
