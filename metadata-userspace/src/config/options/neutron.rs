@@ -31,7 +31,7 @@ options! {
     METADATA_PROXY_USER: Text = DEFAULT_GROUP "metadata_proxy_user" default "" Text;
     /// Group, by name or gid, of that process; the user's own when empty.
     METADATA_PROXY_GROUP: Text = DEFAULT_GROUP "metadata_proxy_group" default "" Text;
-    /// Threads that serve requests; empty is one for each CPU, 8 at most; 0 is one.
+    /// Threads that serve requests, 64 at most; empty is one for each CPU, but no more than 8; 0 is one.
     METADATA_WORKERS: Optional<Integer> = DEFAULT_GROUP "metadata_workers" default ""
         Optional(Integer { min: 0, max: 1024 });
     /// Connections that may wait to be accepted, for each listener.

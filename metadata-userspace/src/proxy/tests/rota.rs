@@ -55,8 +55,12 @@ impl Threads {
             });
             (end, thread)
         };
+        let running = (0..THREADS).map(serve).collect();
+        while proxy.listeners.rota.connections().len() < THREADS {
+            thread::yield_now();
+        }
         Self {
-            running: (0..THREADS).map(serve).collect(),
+            running,
             proxy,
             address,
             drain,
