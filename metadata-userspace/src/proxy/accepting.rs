@@ -43,7 +43,7 @@ impl Proxy {
             tokio::select! {
                 ready = waiting.ready() => self.accept_some(&waiting, &ready?, &mut open).await?,
                 Some(_) = open.connections.join_next() => {
-                    waiting.duty.has(open.connections.len())?;
+                    waiting.duty.has_still(open.connections.len())?;
                 }
                 () = drain.cancelled() => break,
             }
@@ -96,7 +96,7 @@ impl Proxy {
                         return Ok(());
                     }
                 }
-                waiting.duty.has(open.connections.len())?;
+                waiting.duty.has_accepted(open.connections.len())?;
                 if !waiting.duty.is_on() {
                     return Ok(());
                 }

@@ -54,21 +54,30 @@ impl Rota {
         Ok(Duty { rota: self, door })
     }
 
-    /// Has the right thread accept, unless another sees to that now.
-    fn choose(&self) -> io::Result<()> {
-        let Some(doors) = self.try_lock() else {
-            return Ok(());
-        };
+    /// Has the right thread accept.
+    fn choose(&self, doors: MutexGuard<'_, Vec<Arc<Door>>>) -> io::Result<()> {
         let Some(now) = doors.iter().find(|door| door.is_open()) else {
             return Ok(());
         };
         let connections = doors.iter().map(|door| door.connections());
         let next = successor(connections, now.connections());
-        if let Some(next) = next.and_then(|index| doors.get(index)) {
-            now.close(&self.set)?;
-            next.open(&self.set)?;
+        let Some(next) = next.and_then(|index| doors.get(index)).cloned() else {
+            return Ok(());
+        };
+        now.close(&self.set)?;
+        next.is_open.store(true, Ordering::Release);
+        // Who is woken often runs in the place of who wakes it, and would find this locked.
+        drop(doors);
+        next.listen(&self.set)?;
+        if next.is_open() {
+            return Ok(());
         }
-        Ok(())
+        // Another has closed it meanwhile, perhaps before it listened.
+        let _doors = self.lock();
+        match next.is_open() {
+            true => Ok(()),
+            false => next.close(&self.set),
+        }
     }
 
     fn leave(&self, door: &Arc<Door>) -> io::Result<()> {
@@ -117,10 +126,20 @@ impl Duty<'_> {
         self.door.is_open()
     }
 
-    /// The thread has so many connections now.
-    pub(super) fn has(&self, connections: usize) -> io::Result<()> {
+    /// The thread has accepted, and has so many connections now.
+    pub(super) fn has_accepted(&self, connections: usize) -> io::Result<()> {
         self.door.connections.store(connections, Ordering::Relaxed);
-        self.rota.choose()
+        self.rota.choose(self.rota.lock())
+    }
+
+    /// Some have ended, and the thread has so many now. If another sees to who accepts at this
+    /// moment, that may do without knowing.
+    pub(super) fn has_still(&self, connections: usize) -> io::Result<()> {
+        self.door.connections.store(connections, Ordering::Relaxed);
+        match self.rota.try_lock() {
+            Some(doors) => self.rota.choose(doors),
+            None => Ok(()),
+        }
     }
 }
 
@@ -143,9 +162,13 @@ impl Door {
         })
     }
 
-    /// If somebody waits to be accepted, its thread hears of it at once.
     fn open(&self, set: &Epoll) -> io::Result<()> {
         self.is_open.store(true, Ordering::Release);
+        self.listen(set)
+    }
+
+    /// If somebody waits to be accepted, its thread hears of it at once.
+    fn listen(&self, set: &Epoll) -> io::Result<()> {
         let mut readable = EpollEvent::new(EpollFlags::EPOLLIN, 0);
         Ok(self.epoll.modify(&set.0, &mut readable)?)
     }

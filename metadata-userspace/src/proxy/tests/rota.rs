@@ -31,6 +31,7 @@ impl Threads {
     fn before(nova: &Scripted) -> Self {
         let mut config = config();
         config.max_connections_per_guest = 1000;
+        config.timeouts.http_request *= 100;
         config.timeouts.http_keep_alive *= 100;
         let (metrics, drain) = (Metrics::new(), CancellationToken::new());
         let upstream = agent(Fixed::found(), nova.address, &metrics);
