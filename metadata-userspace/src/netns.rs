@@ -11,7 +11,7 @@ use std::rc::Rc;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
-use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
+use nix::sys::statfs::{NSFS_MAGIC, fstatfs, statfs};
 use serde::{Deserialize, Serialize};
 
 /// `NS_GET_NSTYPE` of linux/nsfs.h: which kind of namespace a file is.
@@ -93,6 +93,11 @@ impl Netns {
             path: path.to_owned(),
             source,
         };
+        // `ip netns add` makes a file that nobody may open, and mounts the namespace on it then.
+        let there = statfs(path).map_err(|errno| failed(errno.into()))?;
+        if there.filesystem_type() != NSFS_MAGIC {
+            return Err(NetnsError::NotMounted(path.to_owned()));
+        }
         let file = File::open(path).map_err(failed)?;
         match Self::of_file(file).map_err(failed)? {
             Some(netns) => Ok(netns),
@@ -208,6 +213,21 @@ mod tests {
     #[test]
     fn an_ordinary_file_is_no_namespace() {
         let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(
+            Netns::open(file.path()),
+            Err(NetnsError::NotMounted(_))
+        ));
+    }
+
+    #[test]
+    fn nor_is_one_that_nobody_may_open() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file()
+            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0))
+            .unwrap();
+        for set in [caps::CapSet::Effective, caps::CapSet::Permitted] {
+            caps::clear(None, set).unwrap();
+        }
         assert!(matches!(
             Netns::open(file.path()),
             Err(NetnsError::NotMounted(_))
