@@ -223,7 +223,7 @@ mod tests {
     fn nor_is_one_that_nobody_may_open() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file()
-            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0))
+            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o000))
             .unwrap();
         for set in [caps::CapSet::Effective, caps::CapSet::Permitted] {
             caps::clear(None, set).unwrap();
