@@ -93,12 +93,15 @@ impl Netns {
             path: path.to_owned(),
             source,
         };
-        // `ip netns add` makes a file that nobody may open, and mounts the namespace on it then.
-        let there = statfs(path).map_err(|errno| failed(errno.into()))?;
-        if there.filesystem_type() != NSFS_MAGIC {
-            return Err(NetnsError::NotMounted(path.to_owned()));
-        }
-        let file = File::open(path).map_err(failed)?;
+        let is_there = || statfs(path).is_ok_and(|there| there.filesystem_type() == NSFS_MAGIC);
+        let file = match File::open(path) {
+            // `ip netns add` makes a file that nobody may open, and mounts the namespace on it
+            // then.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_there() => {
+                return Err(NetnsError::NotMounted(path.to_owned()));
+            }
+            opened => opened.map_err(failed)?,
+        };
         match Self::of_file(file).map_err(failed)? {
             Some(netns) => Ok(netns),
             None => Err(NetnsError::NotMounted(path.to_owned())),

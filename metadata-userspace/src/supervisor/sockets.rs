@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use nix::sys::socket::getsockopt;
@@ -126,7 +126,7 @@ fn bind_as(uid: Uid, kind: Type, path: &Path, access: Access) -> io::Result<Sock
 /// agent makes is its own; its group and mode say who may connect. Only in a directory of
 /// root's can nobody have put something else there that would be given away.
 fn give_away(path: &Path, uid: Uid, access: Access) {
-    if uid == access.uid || (uid.is_root() && chown(path, Some(access.uid.as_raw()), None).is_ok())
+    if uid == access.uid || (uid.is_root() && lchown(path, Some(access.uid.as_raw()), None).is_ok())
     {
         return;
     }
@@ -145,15 +145,18 @@ fn give_away(path: &Path, uid: Uid, access: Access) {
 pub fn put_right(path: &Path, access: Access) -> io::Result<bool> {
     let now = or_as_owner(path, || std::fs::symlink_metadata(path))?;
     let uid = Uid::from_raw(now.uid());
+    let directory = path.parent().map(owner).transpose()?;
+    if uid != access.uid && directory.is_none_or(|(owner, _)| owner != uid) {
+        return Ok(false);
+    }
     // Where it is right, nothing is written: the file system may have become read-only.
     if (now.gid(), now.mode() & 0o7777) != (access.gid.as_raw(), access.mode) {
         as_user(uid, access.gid, || {
-            chown(path, None, Some(access.gid.as_raw()))?;
+            lchown(path, None, Some(access.gid.as_raw()))?;
             std::fs::set_permissions(path, Permissions::from_mode(access.mode))
         })?;
     }
-    let directory = path.parent().map(owner).transpose()?;
-    Ok(uid == access.uid || directory.is_some_and(|(owner, _)| owner == uid))
+    Ok(true)
 }
 
 /// Removes a socket nobody listens on; any other file stays, and fails the bind.

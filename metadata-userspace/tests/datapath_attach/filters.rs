@@ -14,7 +14,7 @@ use xtask::lab::namespace::Namespace;
 use xtask::lab::router::{Router, Subnet};
 use xtask::lab::unique;
 
-use crate::{Place, echo, index_of, is_answered, socket_in};
+use crate::{Place, attached, echo, index_of, is_answered, socket_in};
 
 /// A namespace with `qr-1`.
 fn with_an_interface() -> Namespace {
@@ -33,13 +33,10 @@ fn filters_are_put_on_replaced_found_and_taken_off() {
     let index = index_of(&socket, "qr-1");
 
     let mut first = place.load();
-    assert_eq!(
-        first.look(&socket).unwrap().attached(index).unwrap(),
-        Default::default()
-    );
+    assert_eq!(attached(&first, &socket, index), Default::default());
     first.attach(&socket, index).unwrap();
     first.attach(&socket, index).unwrap();
-    let state = first.look(&socket).unwrap().attached(index).unwrap();
+    let state = attached(&first, &socket, index);
     assert!(state.is_complete());
     assert_eq!(state.steer.unwrap().by, AttachedBy::Filter);
     assert_eq!(state.steer.unwrap().program_id, first.program_ids().steer);
@@ -49,23 +46,9 @@ fn filters_are_put_on_replaced_found_and_taken_off() {
     );
 
     let mut second = place.load();
-    assert!(
-        !second
-            .look(&socket)
-            .unwrap()
-            .attached(index)
-            .unwrap()
-            .is_complete()
-    );
+    assert!(!attached(&second, &socket, index).is_complete());
     second.attach(&socket, index).unwrap();
-    assert!(
-        second
-            .look(&socket)
-            .unwrap()
-            .attached(index)
-            .unwrap()
-            .is_complete()
-    );
+    assert!(attached(&second, &socket, index).is_complete());
     let shown = namespace.sh("tc filter show dev qr-1 ingress").unwrap();
     assert_eq!(
         shown.matches("metadata_steer direct-action").count(),
@@ -75,10 +58,7 @@ fn filters_are_put_on_replaced_found_and_taken_off() {
 
     second.detach(&socket, index).unwrap();
     second.detach(&socket, index).unwrap();
-    assert_eq!(
-        second.look(&socket).unwrap().attached(index).unwrap(),
-        Default::default()
-    );
+    assert_eq!(attached(&second, &socket, index), Default::default());
     assert!(
         !namespace
             .sh("tc qdisc show dev qr-1")
@@ -111,40 +91,19 @@ fn a_filter_of_the_former_handle_is_replaced_or_taken_off() {
 
     put_former_on();
     let mut datapath = place.load();
-    let before = datapath.look(&socket).unwrap().attached(index).unwrap();
+    let before = attached(&datapath, &socket, index);
     assert!(!before.is_empty() && !before.is_complete() && before.foreign.is_empty());
     datapath.attach(&socket, index).unwrap();
-    assert!(
-        datapath
-            .look(&socket)
-            .unwrap()
-            .attached(index)
-            .unwrap()
-            .is_complete()
-    );
+    assert!(attached(&datapath, &socket, index).is_complete());
     assert_eq!(shown().matches(" handle 0x").count(), 1, "{}", shown());
 
     // As after an end between the two steps.
     drop(datapath);
     put_former_on();
     let mut datapath = place.load();
-    assert!(
-        !datapath
-            .look(&socket)
-            .unwrap()
-            .attached(index)
-            .unwrap()
-            .is_complete()
-    );
+    assert!(!attached(&datapath, &socket, index).is_complete());
     datapath.attach(&socket, index).unwrap();
-    assert!(
-        datapath
-            .look(&socket)
-            .unwrap()
-            .attached(index)
-            .unwrap()
-            .is_complete()
-    );
+    assert!(attached(&datapath, &socket, index).is_complete());
 
     put_former_on();
     datapath.detach(&socket, index).unwrap();
@@ -163,23 +122,9 @@ fn other_peoples_filters_stay() {
     let index = index_of(&socket, "qr-1");
     let mut datapath = place.load();
     datapath.attach(&socket, index).unwrap();
-    assert!(
-        datapath
-            .look(&socket)
-            .unwrap()
-            .attached(index)
-            .unwrap()
-            .is_complete()
-    );
+    assert!(attached(&datapath, &socket, index).is_complete());
     remove_from_namespace(&place.0, &socket).unwrap();
-    assert!(
-        datapath
-            .look(&socket)
-            .unwrap()
-            .attached(index)
-            .unwrap()
-            .is_empty()
-    );
+    assert!(attached(&datapath, &socket, index).is_empty());
     let left = namespace.sh("tc filter show dev qr-1 egress").unwrap();
     assert!(
         left.contains("pref 7 u32") && !left.contains("bpf"),
@@ -264,7 +209,7 @@ fn tcx_serves_where_a_foreign_ingress_qdisc_holds_the_hook() {
     };
     attach(&mut first).unwrap();
     attach(&mut first).unwrap();
-    let state = first.look(&socket).unwrap().attached(index).unwrap();
+    let state = attached(&first, &socket, index);
     assert!(state.is_complete());
     assert_eq!(state.steer.unwrap().by, AttachedBy::Tcx);
     assert!(is_answered(&guest));
@@ -273,30 +218,13 @@ fn tcx_serves_where_a_foreign_ingress_qdisc_holds_the_hook() {
     drop(first);
     assert!(is_answered(&guest));
     let mut second = place.load();
-    assert!(
-        !second
-            .look(&socket)
-            .unwrap()
-            .attached(index)
-            .unwrap()
-            .is_complete()
-    );
+    assert!(!attached(&second, &socket, index).is_complete());
     attach(&mut second).unwrap();
-    assert!(
-        second
-            .look(&socket)
-            .unwrap()
-            .attached(index)
-            .unwrap()
-            .is_complete()
-    );
+    assert!(attached(&second, &socket, index).is_complete());
     assert!(is_answered(&guest));
 
     second.detach(&socket, index).unwrap();
-    assert_eq!(
-        second.look(&socket).unwrap().attached(index).unwrap(),
-        Default::default()
-    );
+    assert_eq!(attached(&second, &socket, index), Default::default());
     assert!(!is_answered(&guest));
     let left = inside
         .sh(&format!("tc qdisc show dev {interface}"))
@@ -351,14 +279,7 @@ fn timing_of_many_attachments() {
         datapath.attach(socket, 22).unwrap();
     });
     timed("inspect both", &mut |datapath, socket| {
-        assert!(
-            datapath
-                .look(socket)
-                .unwrap()
-                .attached(22)
-                .unwrap()
-                .is_complete()
-        );
+        assert!(attached(datapath, socket, 22).is_complete());
     });
     timed("detach both", &mut |datapath, socket| {
         datapath.detach(socket, 22).unwrap();

@@ -156,11 +156,7 @@ fn filters_are_told_of_in_their_order() {
     let added = inside.enter(|| tc.arg(pin).status().unwrap()).unwrap();
     assert!(added.success());
     datapath.attach(&cable.socket, cable.link().index).unwrap();
-    let state = datapath
-        .look(&cable.socket)
-        .unwrap()
-        .attached(cable.link().index)
-        .unwrap();
+    let state = attached(&datapath, &cable.socket, cable.link().index);
     assert!(state.is_complete());
     let told: Vec<_> = state.foreign.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 3, "{told:?}");

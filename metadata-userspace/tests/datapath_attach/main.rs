@@ -22,7 +22,7 @@ use std::thread;
 use std::time::Duration;
 
 use metadatad::config::{DatapathConfig, GuardConfig};
-use metadatad::datapath::{Datapath, unload_pins};
+use metadatad::datapath::{AttachState, Datapath, unload_pins};
 use metadatad::netlink::NamespaceSocket;
 use xtask::lab::guest::{Guest, METADATA};
 use xtask::lab::namespace::Namespace;
@@ -32,6 +32,11 @@ use xtask::lab::{proxy_socket, unique};
 const VIP: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 const PROXY: SocketAddrV4 = SocketAddrV4::new(VIP, 9697);
 const LIMIT: Duration = Duration::from_secs(3);
+
+/// What an interface of the socket's namespace, in which the caller is, carries.
+fn attached(datapath: &Datapath, socket: &NamespaceSocket, interface: u32) -> AttachState {
+    datapath.look(socket).unwrap().attached(interface).unwrap()
+}
 
 /// A place for pins that no other test uses; removed on drop.
 struct Place(DatapathConfig);

@@ -10,7 +10,7 @@ use metadatad::netlink::NamespaceSocket;
 use xtask::lab::guest::Guest;
 use xtask::lab::router::{Router, Subnet};
 
-use crate::{Place, echo, index_of, is_answered, socket_in};
+use crate::{Place, attached, echo, index_of, is_answered, socket_in};
 
 struct Scene {
     place: Place,
@@ -49,11 +49,7 @@ impl Scene {
 
     fn program_on_interface(&self) -> u32 {
         let datapath = self.place.load();
-        let attached = datapath
-            .look(&self.socket)
-            .unwrap()
-            .attached(self.interface)
-            .unwrap();
+        let attached = attached(&datapath, &self.socket, self.interface);
         attached.steer.unwrap().program_id
     }
 }
@@ -64,17 +60,11 @@ fn the_other_version_is_replaced(other: u32) {
     // Both stand beside each other until ours is everywhere.
     assert!(scene.pins_of(other).join("progs/metadata_steer").exists());
     assert!(scene.pins_of(ABI_VERSION).exists());
-    let attached = |datapath: &metadatad::datapath::Datapath| {
-        datapath
-            .look(&scene.socket)
-            .unwrap()
-            .attached(scene.interface)
-            .unwrap()
-    };
-    assert!(!attached(&ours).is_complete());
+    let state = |datapath: &_| attached(datapath, &scene.socket, scene.interface);
+    assert!(!state(&ours).is_complete());
     assert!(is_answered(&scene.guest));
     ours.attach(&scene.socket, scene.interface).unwrap();
-    assert!(attached(&ours).is_complete());
+    assert!(state(&ours).is_complete());
     ours.remove_other_versions().unwrap();
     assert!(!scene.pins_of(other).exists());
     assert!(is_answered(&scene.guest));
