@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 
@@ -19,6 +20,10 @@ const X_INSTANCE_ID_SIGNATURE: HeaderName = HeaderName::from_static("x-instance-
 /// On each thread; beyond it the memory starts anew.
 const MOST: usize = 1024;
 
+/// After it the memory starts anew too: guests of an hour ago would keep a megabyte
+/// on each thread, and a guest that still asks costs one signature.
+const LASTS: Duration = Duration::from_secs(60);
+
 /// Addresses of an instance: of IPv6 it makes as many as it likes.
 const MOST_ADDRESSES: usize = 16;
 
@@ -33,7 +38,12 @@ pub(super) struct Signer {
     known: Sharded<Mutex<Known>>,
 }
 
-type Known = HashMap<Instance, HashMap<IpAddr, HeaderMap>>;
+#[derive(Default)]
+struct Known {
+    /// Of the first that it remembers.
+    since: Option<Instant>,
+    of: HashMap<Instance, HashMap<IpAddr, HeaderMap>>,
+}
 
 impl Signer {
     /// Its headers are `common` and what says who asks.
@@ -51,16 +61,25 @@ impl Signer {
         instance: &Instance,
         address: IpAddr,
     ) -> Result<HeaderMap, InvalidHeaderValue> {
+        self.headers_at(Instant::now(), instance, address)
+    }
+
+    fn headers_at(
+        &self,
+        now: Instant,
+        instance: &Instance,
+        address: IpAddr,
+    ) -> Result<HeaderMap, InvalidHeaderValue> {
         let Some((_, known)) = self.known.own() else {
             return self.signed(instance, address);
         };
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_instance = known.get(instance);
-        if let Some(headers) = of_instance.and_then(|addresses| addresses.get(&address)) {
+        known.forget_the_old(now);
+        if let Some(headers) = known.get(instance, address) {
             return Ok(headers.clone());
         }
         let headers = self.signed(instance, address)?;
-        remember(&mut known, instance, address, headers.clone());
+        known.remember(now, instance, address, headers.clone());
         Ok(headers)
     }
 
@@ -79,15 +98,29 @@ impl Signer {
     }
 }
 
-fn remember(known: &mut Known, instance: &Instance, address: IpAddr, headers: HeaderMap) {
-    if known.len() >= MOST {
-        known.clear();
+impl Known {
+    fn forget_the_old(&mut self, now: Instant) {
+        let old = |since| now.duration_since(since) >= LASTS;
+        if self.since.is_some_and(old) {
+            *self = Self::default();
+        }
     }
-    let addresses = known.entry(instance.clone()).or_default();
-    if addresses.len() >= MOST_ADDRESSES {
-        addresses.clear();
+
+    fn get(&self, instance: &Instance, address: IpAddr) -> Option<&HeaderMap> {
+        self.of.get(instance)?.get(&address)
     }
-    addresses.insert(address, headers);
+
+    fn remember(&mut self, now: Instant, instance: &Instance, address: IpAddr, headers: HeaderMap) {
+        if self.of.len() >= MOST {
+            *self = Self::default();
+        }
+        self.since.get_or_insert(now);
+        let addresses = self.of.entry(instance.clone()).or_default();
+        if addresses.len() >= MOST_ADDRESSES {
+            addresses.clear();
+        }
+        addresses.insert(address, headers);
+    }
 }
 
 #[cfg(test)]
@@ -122,8 +155,26 @@ mod tests {
             assert_eq!(value(X_INSTANCE_ID_SIGNATURE), &signature);
         }
         for known in (0..).map_while(|index| signer.known.get(index)) {
-            assert!(known.lock().unwrap().len() <= MOST);
+            assert!(known.lock().unwrap().of.len() <= MOST);
         }
+    }
+
+    #[test]
+    fn who_asks_no_more_is_forgotten_when_another_asks_later() {
+        let signer = signer();
+        let start = Instant::now();
+        for number in 0..100 {
+            let (instance, address) = guest(number);
+            signer.headers_at(start, &instance, address).unwrap();
+        }
+        let (_, known) = signer.known.own().unwrap();
+        assert_eq!(known.lock().unwrap().of.len(), 100);
+
+        let (instance, address) = guest(0);
+        let later = start + LASTS;
+        let headers = signer.headers_at(later, &instance, address).unwrap();
+        assert_eq!(headers.get(X_INSTANCE_ID).unwrap(), &*instance.id);
+        assert_eq!(known.lock().unwrap().of.len(), 1);
     }
 
     #[test]
@@ -138,6 +189,7 @@ mod tests {
             let known = known.lock().unwrap();
             assert!(
                 known
+                    .of
                     .values()
                     .all(|addresses| addresses.len() <= MOST_ADDRESSES)
             );
