@@ -171,6 +171,9 @@ fn a_router_that_comes_and_goes_leaves_nothing_and_disturbs_nobody() -> Result<(
         rounds.and(answered)
     })?;
     assert!(answered > ROUNDS, "{answered}");
+    // Sockets of namespaces that are gone hold up nobody.
+    let log = daemon.log();
+    assert!(!log.contains("cannot accept"), "{log}");
 
     daemon.wait(&format!("no more than {before:?} is in use"), |daemon| {
         Ok(!Resources::of(daemon)?.exceed(&before))

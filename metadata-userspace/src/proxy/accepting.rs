@@ -71,7 +71,7 @@ impl Proxy {
     pub(super) async fn take_the_last(self: Arc<Self>, id: u64, listener: Arc<Listener>) {
         sleep(LAST_HANDSHAKES).await;
         let mut open = Open::default();
-        while let Ok(Some((stream, peer))) = listener.accept() {
+        while let Ok(Some((stream, peer))) = self.listeners.accept(&listener) {
             self.admit(&listener, stream, peer, &mut open);
         }
         self.listeners.forget_one(id, &listener);
@@ -87,7 +87,7 @@ impl Proxy {
     ) -> io::Result<()> {
         for listener in ready {
             for _ in 0..ACCEPTED_AT_ONCE {
-                match listener.accept() {
+                match self.listeners.accept(listener) {
                     Ok(Some((stream, peer))) => self.admit(listener, stream, peer, open),
                     Ok(None) => break,
                     Err(error) => {
@@ -112,7 +112,7 @@ impl Proxy {
             let ready = self.listeners.ready()?;
             let mut accepted = 0;
             for listener in &ready {
-                while let Ok(Some((stream, peer))) = listener.accept() {
+                while let Ok(Some((stream, peer))) = self.listeners.accept(listener) {
                     self.admit(listener, stream, peer, open);
                     accepted += 1;
                 }

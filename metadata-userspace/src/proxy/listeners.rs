@@ -105,6 +105,22 @@ impl Listeners {
         Some(listener)
     }
 
+    /// The next connection that waits there, for the calling thread's runtime. One that the
+    /// supervisor has ended, because its namespace is gone, is waited for no more: what its
+    /// connections do is told when it is [closed](Self::close) or [retired](Self::retire).
+    pub(super) fn accept(
+        &self,
+        listener: &Listener,
+    ) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        match listener.accept() {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                self.remove_from_set(listener);
+                Ok(None)
+            }
+            accepted => accepted,
+        }
+    }
+
     /// Takes no more connections anywhere.
     pub(super) fn forget_all(&self) {
         let all = std::mem::take(&mut *self.lock());
@@ -114,8 +130,13 @@ impl Listeners {
 
     fn remove_from_set(&self, listener: &Listener) {
         // Others hold the socket open, so closing it here would not do.
-        if let Err(errno) = self.set.delete(&listener.socket) {
-            tracing::warn!(namespace = listener.origin.namespace(), %errno, "cannot leave a listener");
+        match self.set.delete(&listener.socket) {
+            // It has ended before.
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => {
+                let namespace = listener.origin.namespace();
+                tracing::warn!(namespace, %errno, "cannot leave a listener");
+            }
         }
     }
 
@@ -211,8 +232,7 @@ impl Waiting<'_> {
 }
 
 impl Listener {
-    /// The next connection that waits, for the calling thread's runtime.
-    pub(super) fn accept(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+    fn accept(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
         let accept = |address: *mut _, length| {
             let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
             // SAFETY: the socket is open, and the kernel writes no more than `length` says.
