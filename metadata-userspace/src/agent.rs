@@ -85,6 +85,9 @@ impl Agent {
         queue: &Queue,
         patience: Patience,
     ) -> Answer {
+        if let Some(refusal) = reply::refuse_method(request.method()) {
+            return refusal.into();
+        }
         let instance = match self.who(requester).await {
             Ok(instance) => instance,
             Err(refusal) => return *refusal,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 
 use crate::body::request::RequestFault;
 use crate::body::{self, Body};
@@ -31,6 +31,18 @@ pub fn unavailable(message: impl Into<String>) -> Response<Body> {
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
+}
+
+/// What no metadata service is asked with. A server that echoes a TRACE, as Apache does by
+/// default, would give the guest the signature that Nova trusts (RFC 9110, 9.3.8); what
+/// follows an answered CONNECT is no HTTP any more to a proxy in between (9.3.6).
+pub fn refuse_method(method: &Method) -> Option<Response<Body>> {
+    let message = match *method {
+        Method::CONNECT => "This is no proxy to elsewhere.",
+        Method::TRACE => "Requests are not echoed here.",
+        _ => return None,
+    };
+    Some(text(StatusCode::METHOD_NOT_ALLOWED, message))
 }
 
 /// To a sender who failed to send its body.

@@ -56,8 +56,12 @@ async fn serve_checking(nova: &Scripted, resolver: Arc<Fixed>, mac_check: MacChe
 
 /// As haproxy with Neutron's configuration sends it, with `headers` between.
 async fn ask(served: &Served, headers: &str) -> String {
+    ask_with(served, "GET /openstack", headers).await
+}
+
+async fn ask_with(served: &Served, line: &str, headers: &str) -> String {
     let mut stream = UnixStream::connect(&served.path).await.unwrap();
-    let request = format!("GET /openstack HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+    let request = format!("{line} HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -92,6 +96,17 @@ async fn haproxys_request_is_answered_for_the_address_it_saw() {
         "{seen}"
     );
     assert_eq!(served.metrics.totals().socket_requests.get("200"), Some(&1));
+}
+
+#[tokio::test]
+async fn tunnels_and_echoes_are_refused() {
+    let nova = Scripted::constant("hello").await;
+    let served = serve(&nova, Fixed::found()).await;
+    for line in ["CONNECT 10.0.0.1:22", "TRACE /"] {
+        let answer = ask_with(&served, line, &identity()).await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    }
+    assert!(nova.seen().is_empty());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::guest::Guest;
@@ -98,9 +98,8 @@ fn refusal(guest: &Guest, request: &Request<Incoming>) -> Option<Response<Body>>
     if let Some(response) = guest.too_often() {
         return Some(response);
     }
-    if request.method() == Method::CONNECT {
-        let text = "This is no proxy to elsewhere.";
-        return Some(reply::text(StatusCode::METHOD_NOT_ALLOWED, text));
+    if let Some(response) = reply::refuse_method(request.method()) {
+        return Some(response);
     }
     let target = request.uri().path_and_query();
     if target.is_some_and(|target| target.as_str().len() > LONGEST_TARGET) {

@@ -30,6 +30,11 @@ const WAITS: [Duration; 6] = [
     Duration::from_millis(320),
 ];
 
+/// Neutron's agent reads the socket once, so much at most (neutron/common/metadata.py,
+/// 2025.1 on): of a longer head it would take the beginning for the whole, and a guest
+/// could choose where the header with its address is cut.
+const LONGEST_HEAD: usize = 4096;
+
 /// Another agent.
 #[derive(Debug)]
 pub struct UnixUpstream {
@@ -61,6 +66,12 @@ impl UnixUpstream {
     /// 502 when it gives something else. `timeout` holds for the head and for
     /// each part of the body.
     pub(super) async fn ask(&self, request: Request<Body>, timeout: Duration) -> Response<Body> {
+        if longest_head(&request) > LONGEST_HEAD {
+            return reply::text(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The metadata agent takes no request with so long a path and headers.",
+            );
+        }
         let request = match self_contained(request).await {
             Ok(request) => request,
             Err(fault) => return reply::refuse_body(&fault),
@@ -123,6 +134,18 @@ impl UnixUpstream {
     }
 }
 
+/// Bytes of a request's head as it is written to the agent, or some more.
+fn longest_head(request: &Request<Body>) -> usize {
+    let fixed = " / HTTP/1.1\r\ncontent-length: 18446744073709551615\r\n\r\n".len();
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    fixed + request.method().as_str().len() + target + headers.sum::<usize>()
+}
+
 /// The backlog is full, or the agent is being restarted.
 fn may_pass(error: &io::Error) -> bool {
     matches!(
@@ -131,8 +154,7 @@ fn may_pass(error: &io::Error) -> bool {
     )
 }
 
-/// The request as Neutron's agent can read it. It reads the socket once, 4096
-/// bytes at most, and knows no chunks (neutron/common/metadata.py): so the body
+/// The request as Neutron's agent can read it, in one read and without chunks: so the body
 /// is collected first and goes out with the head, in one write, with its length.
 async fn self_contained(request: Request<Body>) -> Result<Request<Body>, RequestFault> {
     let (mut head, body) = request.into_parts();

@@ -118,15 +118,14 @@ async fn an_absolute_target_is_taken_for_its_path() {
 }
 
 #[tokio::test]
-async fn tunnels_are_refused_and_upgrades_ignored() {
+async fn tunnels_and_echoes_are_refused_and_upgrades_ignored() {
     let nova = Scripted::constant("hello").await;
     let proxy = before(&nova, &config()).await;
-    let answer = raw(
-        proxy.address,
-        format!("CONNECT 10.0.0.1:22 HTTP/1.1\r\n{CLOSE}"),
-    )
-    .await;
-    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    for line in ["CONNECT 10.0.0.1:22", "TRACE /"] {
+        let answer = raw(proxy.address, format!("{line} HTTP/1.1\r\n{CLOSE}")).await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    }
+    assert!(nova.seen().is_empty());
     let upgrade = format!("GET / HTTP/1.1\r\nUpgrade: websocket\r\n{CLOSE}");
     let answer = raw(proxy.address, upgrade).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

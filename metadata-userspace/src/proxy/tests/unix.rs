@@ -63,6 +63,36 @@ async fn neutrons_agent_gets_head_and_body_in_one_read() {
     );
 }
 
+/// The end of its head would be missing, and with it perhaps of the guest's address.
+#[tokio::test]
+async fn neutrons_agent_is_given_no_head_that_one_read_does_not_take() {
+    let dir = TempDir::new().unwrap();
+    let mut received = one_recv_peer(&dir, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let proxy = before(&dir).await;
+    let mut passed_on = 0;
+    for padding in 3700..4096 {
+        let padding = "x".repeat(padding);
+        let answer = raw(
+            proxy.address,
+            format!("GET / HTTP/1.1\r\nPad: {padding}\r\nConnection: close\r\n\r\n"),
+        )
+        .await;
+        if answer.starts_with("HTTP/1.1 200 ") {
+            let request = received.recv().await.unwrap();
+            assert!(request.ends_with("\r\n\r\n"), "{request}");
+            assert!(
+                request.contains("x-forwarded-for: 127.0.0.1\r\n"),
+                "{request}"
+            );
+            passed_on += 1;
+        } else {
+            assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+            assert!(received.try_recv().is_err());
+        }
+    }
+    assert!((1..396).contains(&passed_on), "{passed_on}");
+}
+
 #[tokio::test]
 async fn every_target_has_a_path() {
     let dir = TempDir::new().unwrap();
