@@ -30,7 +30,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use keystone::{
     Auth, Credential, Domain, EndpointChoice, Interface, KeystoneConfig, Scope, User,
 };
-pub use load::ConfigSources;
+pub use load::{ConfigSources, MOST_THREADS};
 pub use messaging::{
     Broker, ExchangeConfig, FailoverStrategy, LoginMethod, MessagingConfig, QuorumLimits,
     RabbitTlsConfig, ReconnectConfig, ReplyQueueConfig, ReportConfig,
@@ -131,7 +131,7 @@ pub struct WorkerConfig {
     pub user: String,
     /// `metadata_proxy_group`: name or gid; the user's own group when empty.
     pub group: String,
-    /// `metadata_workers`: threads that serve requests; 64 at most.
+    /// `metadata_workers`: threads that serve requests; [`MOST_THREADS`] at most.
     pub threads: usize,
     /// `metadata_backlog`: connections that wait to be accepted, per listener.
     pub backlog: u32,

@@ -3,8 +3,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Threads beyond this many share.
-const SHARDS: usize = 16;
+/// Threads beyond this many share: more than ever serve guests, as connections that one
+/// thread has opened are no use to another.
+const SHARDS: usize = 32;
+const _: () = assert!(SHARDS > crate::config::MOST_THREADS);
 
 /// What each thread has one of.
 #[derive(Debug)]

@@ -20,11 +20,13 @@ use super::{
 };
 
 /// More threads than this would wait for each other more than they serve.
-const MOST_THREADS: usize = 8;
+const MOST_UNASKED_THREADS: usize = 8;
 
-/// Each thread has a set of its own with the set of all listeners in it, and the kernel
-/// allows a listener 100 sets at that depth (`path_limits` in fs/eventpoll.c).
-const MOST_WANTED_THREADS: usize = 64;
+/// Each thread has a set of its own with the set of all listeners in it, and so has the
+/// supervisor. The kernel allows a listener 100 sets at that depth (`path_limits` in
+/// fs/eventpoll.c), those of all processes together: four workers may serve at a time,
+/// the one that comes and others that are about to leave.
+pub const MOST_THREADS: usize = 24;
 
 /// A guest's crawl takes about this long. Neutron's own agent asks anew for each
 /// request when no cache is configured.
@@ -136,8 +138,9 @@ impl Config {
 
 fn worker(reader: &mut Reader<'_>) -> WorkerConfig {
     let threads = match reader.read(&table::METADATA_WORKERS) {
-        Some(wanted) => size(wanted).clamp(1, MOST_WANTED_THREADS),
-        None => std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(MOST_THREADS)),
+        Some(wanted) => size(wanted).clamp(1, MOST_THREADS),
+        None => std::thread::available_parallelism()
+            .map_or(1, |cpus| cpus.get().min(MOST_UNASKED_THREADS)),
     };
     WorkerConfig {
         user: reader.read(&table::METADATA_PROXY_USER),
