@@ -5,8 +5,9 @@
 use std::io::Write;
 
 use anyhow::Result;
+use nix::sys::signal::Signal;
 use xtask::lab::bpffs::{MountPoint, is_mounted};
-use xtask::lab::daemon::Daemon;
+use xtask::lab::daemon::{Daemon, send};
 use xtask::lab::http;
 use xtask::lab::router::Router;
 use xtask::lab::site::Site;
@@ -42,6 +43,23 @@ fn unload_leaves_no_trace() -> Result<()> {
         assert_eq!(steering(router, interface)?, "");
         assert!(!site.daemon.bpffs().exists());
     }
+    Ok(())
+}
+
+/// A supervisor that hangs, or may open no files, does not answer; its worker does.
+#[test]
+fn unload_does_nothing_while_a_daemon_runs_that_does_not_answer() -> Result<()> {
+    let site = Site::create(METADATAD)?;
+    send(site.daemon.pid(), Signal::SIGSTOP)?;
+    let refused = process::output(&mut site.daemon.command("unload"));
+    send(site.daemon.pid(), Signal::SIGCONT)?;
+    let refused = refused?;
+    assert!(!refused.status.success());
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("a daemon runs; stop it first"), "{why}");
+    assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
+    let steering = steering(&site.router, &site.guest.router_interface)?;
+    assert!(steering.contains("metadata_steer"), "{steering}");
     Ok(())
 }
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
-use crate::admin::client;
+use crate::admin::client::{self, AskError};
 use crate::config::Config;
 use crate::datapath;
 use crate::namespaces::role::Selection;
@@ -16,11 +16,16 @@ use crate::netns::Netns;
 /// fails is reported, and the rest goes on.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
     let socket = &config.admin.socket;
-    if client::status(socket).await.is_ok() {
-        bail!(
+    match client::status(socket).await {
+        Err(AskError::NotRunning { .. }) => {}
+        Ok(_) => bail!(
             "a daemon answers at {} and would put everything back; stop it first",
             socket.display()
-        );
+        ),
+        // Its worker may serve guests all the same.
+        Err(error @ AskError::NoAnswer { .. }) => {
+            return Err(anyhow!(error).context("a daemon runs; stop it first"));
+        }
     }
     let namespaces = clear_namespaces(config)?;
     datapath::unload_pins(&config.datapath).context("cannot remove the pins")?;
