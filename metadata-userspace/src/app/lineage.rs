@@ -1,14 +1,17 @@
 //! The daemon as one of a line: what it has from those before it, and what it leaves to
 //! the one that comes next.
 
+use std::future::pending;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep_until};
 
 use crate::config::Account;
-use crate::supervisor::holder::{self, Holder};
+use crate::supervisor::holder::{self, Holder, Watch};
 use crate::supervisor::inherited::Inherited;
 use crate::supervisor::orphans::Orphans;
 use crate::supervisor::service_manager::ServiceManager;
@@ -29,9 +32,28 @@ pub struct Lineage {
     orphans: Orphans,
     account: Account,
     /// Of guests' sockets, if there is somebody to keep the connection to it.
-    holder: Option<Holder>,
+    holder: Option<Kept>,
     /// What is left besides guests' sockets, by name.
     belongings: Vec<(&'static str, Rc<OwnedFd>)>,
+}
+
+/// Another is started this long after the one before, if that does not live.
+const RESTART_PACE: Duration = Duration::from_secs(1);
+
+struct Kept {
+    holder: Holder,
+    watch: Watch,
+    since: Instant,
+}
+
+impl Kept {
+    fn new(holder: Holder) -> io::Result<Self> {
+        Ok(Self {
+            watch: holder.watch()?,
+            holder,
+            since: Instant::now(),
+        })
+    }
 }
 
 impl Lineage {
@@ -86,7 +108,7 @@ impl Lineage {
         let mut answers = connections.into_iter().filter_map(|connection| {
             let holder = Holder::of(connection).ok()?;
             let held = holder.hand_out().ok()?;
-            Some((holder, held))
+            Some((Kept::new(holder).ok()?, held))
         });
         match answers.next_back() {
             Some((holder, held)) => {
@@ -101,23 +123,40 @@ impl Lineage {
     /// Leaves guests' sockets too: these are new, and `all` there are if the holder is not
     /// what it was.
     pub fn leave_proxies(&mut self, new: &[Rc<OwnedFd>], all: impl FnOnce() -> Vec<Rc<OwnedFd>>) {
-        let held = self.holder.as_ref().map(|holder| holder.hold(new));
+        let held = self.holder.as_ref().map(|kept| kept.holder.hold(new));
         if let Some(Err(error)) = held {
-            tracing::error!(%error, "lost the holder of sockets; starting another");
-            self.start_holder(&all());
+            self.replace_holder(&error, &all());
         }
+    }
+
+    /// Returns when the holder of guests' sockets has ended, and why that is to be feared.
+    pub async fn holder_lost(&self) -> io::Error {
+        let Some(kept) = &self.holder else {
+            return pending().await;
+        };
+        let ended = kept.watch.ended().await;
+        sleep_until(kept.since + RESTART_PACE).await;
+        ended
+            .err()
+            .unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
+    }
+
+    /// Has another hold `all` of guests' sockets.
+    pub fn replace_holder(&mut self, lost: &io::Error, all: &[Rc<OwnedFd>]) {
+        tracing::error!(error = %lost, "lost the holder of sockets; starting another");
+        self.start_holder(all);
     }
 
     fn start_holder(&mut self, sockets: &[impl AsFd]) {
         let started = Holder::start(&self.account).and_then(|(holder, pid)| {
             self.orphans.add(pid);
             holder.hold(sockets)?;
-            Ok(holder)
+            Kept::new(holder)
         });
         match started {
-            Ok(holder) => {
-                self.manager.keep(holder::NAME, &[&holder]);
-                self.holder = Some(holder);
+            Ok(kept) => {
+                self.manager.keep(holder::NAME, &[&kept.holder]);
+                self.holder = Some(kept);
             }
             Err(error) => {
                 tracing::error!(%error, "cannot have guests' sockets held for the next daemon");
@@ -151,7 +190,7 @@ impl Lineage {
         let holder = self
             .holder
             .iter()
-            .map(|holder| (holder::NAME, holder.as_fd()));
+            .map(|kept| (holder::NAME, kept.holder.as_fd()));
         let wills = self.wills.iter().chain([&will]);
         let descriptors: Vec<(&str, BorrowedFd<'_>)> = belongings
             .chain(holder)

@@ -160,6 +160,8 @@ enum Happening {
     Inventory,
     /// Nobody wanted some of the sockets that were left.
     Unwanted,
+    /// The holder of guests' sockets ended.
+    Unheld(io::Error),
     Watchdog,
 }
 
@@ -198,6 +200,7 @@ impl Supervisor {
             changed = inventory => changed.map(|()| Happening::Inventory),
             _ = self.retry.tick(), if has_failed => Ok(Happening::Retry),
             () = sleep_until(self.started + WAIT_FOR_SHIMS), if has_left => Ok(Happening::Unwanted),
+            lost = self.lineage.holder_lost() => Ok(Happening::Unheld(lost)),
             _ = watchdog => Ok(Happening::Watchdog),
         }
     }
@@ -236,6 +239,10 @@ impl Supervisor {
             Happening::Unwanted => {
                 let sockets = registry.left().end();
                 tracing::info!(sockets, "closed what an earlier daemon left open");
+            }
+            Happening::Unheld(lost) => {
+                let all: Vec<_> = registry.sockets().cloned().collect();
+                self.lineage.replace_holder(&lost, &all);
             }
             Happening::Inventory | Happening::Watchdog => {}
         }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::Context;
 use nix::sys::prctl;
+use nix::sys::signal::{SigHandler, Signal, signal as handle};
 use nix::unistd::{Gid, Uid};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,6 +31,12 @@ pub fn run(uid: u32, gid: u32) -> anyhow::Result<()> {
 
 /// Gives up every privilege, then holds sockets.
 pub fn hold(uid: u32, gid: u32) -> anyhow::Result<()> {
+    // What is sent to all processes of the daemon is not meant for this one: it ends when
+    // nobody wants its sockets.
+    for meant_for_others in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        // SAFETY: no handler is installed.
+        unsafe { handle(meant_for_others, SigHandler::SigIgn) }?;
+    }
     Ok(holder::process::run(&begin(uid, gid)?)?)
 }
 

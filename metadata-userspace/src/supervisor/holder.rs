@@ -12,11 +12,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
 use nix::sys::time::TimeVal;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::inherited::FOR_ONE_PROCESS;
+use crate::async_fd;
 use crate::config::Account;
 use channel::{Word, pass, receive, say};
 
@@ -60,6 +64,12 @@ impl Holder {
         pass(self.0.as_fd(), sockets)
     }
 
+    /// Tells of its end, to this thread's runtime.
+    pub fn watch(&self) -> io::Result<Watch> {
+        let connection = self.0.try_clone()?;
+        Ok(Watch(async_fd::register(connection, Interest::READABLE)?))
+    }
+
     /// All that it holds.
     pub fn hand_out(&self) -> io::Result<Vec<OwnedFd>> {
         // A daemon before this one may have ended while it was answered.
@@ -81,4 +91,27 @@ impl AsFd for Holder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// On one holder.
+#[derive(Debug)]
+pub struct Watch(AsyncFd<OwnedFd>);
+
+impl Watch {
+    /// Returns when the holder has ended.
+    pub async fn ended(&self) -> io::Result<()> {
+        loop {
+            let mut readable = self.0.readable().await?;
+            if has_hung_up(self.0.get_ref().as_fd())? {
+                return Ok(());
+            }
+            // What it has answered to an earlier daemon, perhaps.
+            readable.clear_ready();
+        }
+    }
+}
+
+fn has_hung_up(connection: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut one = [PollFd::new(connection, PollFlags::empty())];
+    Ok(poll(&mut one, PollTimeout::ZERO)? > 0)
 }

@@ -1,28 +1,32 @@
 //! The holder itself.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::channel::{Word, pass, receive, say};
+
+/// The channel's number in the set; sockets have those after it.
+const CHANNEL: u64 = 0;
+/// Of how many events one look tells.
+const AT_ONCE: usize = 64;
 
 /// Holds what comes over `channel` until nobody has its other end.
 pub fn run(channel: &OwnedFd) -> io::Result<()> {
     let channel = channel.as_fd();
-    let mut held: Vec<OwnedFd> = Vec::new();
+    let mut held = Held::new(channel)?;
     loop {
-        let (is_asked, ended) = await_something(channel, &held)?;
-        let mut ended = ended.into_iter();
-        held.retain(|_| !ended.next().unwrap_or_default());
-        if !is_asked {
+        if !held.await_message()? {
             continue;
         }
         match receive(channel)? {
-            Some((Word::Hold, sockets)) => held.extend(sockets),
+            Some((Word::Hold, sockets)) => sockets.into_iter().try_for_each(|one| held.add(one))?,
             Some((Word::HandOut(question), _)) => {
-                pass(channel, &held)?;
+                let all: Vec<_> = held.sockets.values().map(AsFd::as_fd).collect();
+                pass(channel, &all)?;
                 say(channel, Word::End(question))?;
             }
             Some(_) => {}
@@ -31,24 +35,52 @@ pub fn run(channel: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// Whether there is a message, and which sockets somebody has shut down.
-fn await_something(channel: BorrowedFd<'_>, held: &[OwnedFd]) -> io::Result<(bool, Vec<bool>)> {
-    let ends = held
-        .iter()
-        .map(|socket| PollFd::new(socket.as_fd(), PollFlags::empty()));
-    let mut all: Vec<PollFd<'_>> = ends
-        .chain([PollFd::new(channel, PollFlags::POLLIN)])
-        .collect();
-    match poll(&mut all, PollTimeout::NONE) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(errno) => return Err(errno.into()),
+/// The sockets, by their numbers in a set that tells which of them somebody has shut down:
+/// none is looked at for what happens to another.
+struct Held {
+    set: Epoll,
+    sockets: HashMap<u64, OwnedFd>,
+    latest: u64,
+}
+
+impl Held {
+    fn new(channel: BorrowedFd<'_>) -> io::Result<Self> {
+        let set = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        set.add(channel, EpollEvent::new(EpollFlags::EPOLLIN, CHANNEL))?;
+        Ok(Self {
+            set,
+            sockets: HashMap::new(),
+            latest: CHANNEL,
+        })
     }
-    let mut happened: Vec<bool> = all
-        .iter()
-        .map(|one| one.revents().is_some_and(|events| !events.is_empty()))
-        .collect();
-    let is_asked = happened.pop().unwrap_or_default();
-    Ok((is_asked, happened))
+
+    fn add(&mut self, socket: OwnedFd) -> io::Result<()> {
+        self.latest += 1;
+        // Of its end an epoll set always tells.
+        let nothing_else = EpollEvent::new(EpollFlags::empty(), self.latest);
+        self.set.add(&socket, nothing_else)?;
+        self.sockets.insert(self.latest, socket);
+        Ok(())
+    }
+
+    /// Lets go of what was shut down; tells whether a message has come.
+    fn await_message(&mut self) -> io::Result<bool> {
+        let mut events = [EpollEvent::empty(); AT_ONCE];
+        let count = match self.set.wait(&mut events, EpollTimeout::NONE) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(errno) => return Err(errno.into()),
+        };
+        let mut is_asked = false;
+        for event in events.iter().take(count) {
+            match self.sockets.remove(&event.data()) {
+                // Others may have it open, so closing it would not take it out of the set.
+                Some(socket) => self.set.delete(&socket)?,
+                None => is_asked = true,
+            }
+        }
+        Ok(is_asked)
+    }
 }
 
 #[cfg(test)]
