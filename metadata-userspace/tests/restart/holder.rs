@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use xtask::lab::proc;
 
 /// Its process id.
 #[derive(Clone, Copy, Debug)]
@@ -12,13 +13,7 @@ pub(crate) struct Holder(pub(crate) u32);
 impl Holder {
     /// The one that this daemon started.
     pub(crate) fn of(daemon: u32) -> Result<Self> {
-        let children = fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children"))?;
-        let mut children = children.split_whitespace();
-        let holder = children.find(|pid| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.split(|byte| *byte == 0).any(|word| word == b"holder")
-        });
-        Ok(Self(holder.context("there is no holder")?.parse()?))
+        Ok(Self(proc::holder_of(daemon)?))
     }
 
     /// How many sockets it holds.

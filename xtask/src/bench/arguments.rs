@@ -120,17 +120,10 @@ impl Arguments {
         {
             arguments.push(format!("--only={}", value.get_name()));
         }
-        let acts = self
-            .acts
-            .iter()
-            .filter_map(clap::ValueEnum::to_possible_value);
-        arguments.extend(acts.map(|act| format!("--acts={}", act.get_name())));
-        let lanes = self
-            .lanes
-            .iter()
-            .filter_map(clap::ValueEnum::to_possible_value);
-        let lanes: Vec<_> = lanes.map(|lane| lane.get_name().to_owned()).collect();
-        arguments.push(format!("--lanes={}", lanes.join(",")));
+        if !self.acts.is_empty() {
+            arguments.push(format!("--acts={}", names(&self.acts)));
+        }
+        arguments.push(format!("--lanes={}", names(&self.lanes)));
         let sizes: Vec<String> = self.sizes.iter().map(usize::to_string).collect();
         arguments.push(format!("--sizes={}", sizes.join(",")));
         let flags = [
@@ -154,8 +147,21 @@ impl Arguments {
             _ if self.quick => "--quick".to_owned(),
             "memory" => format!("--routers {}", self.routers),
             "scale" => format!("--sizes {}", sizes.join(",")),
-            "restarts" => format!("--times {} --upgrades {}", self.times, self.upgrades),
-            "storm" => format!("--rounds {} --patience {}", self.rounds, self.patience),
+            "restarts" if self.acts.is_empty() => {
+                format!("--times {} --upgrades {}", self.times, self.upgrades)
+            }
+            "restarts" => format!(
+                "--times {} --upgrades {} --acts {}",
+                self.times,
+                self.upgrades,
+                names(&self.acts)
+            ),
+            "storm" => format!(
+                "--rounds {} --patience {} --lanes {}",
+                self.rounds,
+                self.patience,
+                names(&self.lanes)
+            ),
             _ => format!("--rounds {} --seconds {}", self.rounds, self.seconds),
         };
         format!("cargo xtask bench --only {part} {amount}")
@@ -211,4 +217,11 @@ impl Selection {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
+}
+
+/// As they are written on the command line.
+fn names(values: &[impl clap::ValueEnum]) -> String {
+    let values = values.iter().filter_map(clap::ValueEnum::to_possible_value);
+    let names: Vec<_> = values.map(|value| value.get_name().to_owned()).collect();
+    names.join(",")
 }

@@ -11,6 +11,7 @@ mod table;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,12 +27,14 @@ use crate::lab::daemon::{Daemon, Setup};
 use crate::lab::haproxy::Haproxy;
 use crate::lab::namespace::Namespace;
 use crate::lab::router::{PROXY_PORT, Router};
+use crate::lab::service_manager::ServiceManager;
 use crate::lab::threads::Ran;
 use crate::lab::{http, inventory, proc};
 use crate::{process, stop};
 
 const NOTES: &[&str] = &[
-    "idle routers with one interface each, and a guest behind each of those that are new",
+    "as a service: the sockets are held for the next daemon too, by a third process; idle \
+     routers with one interface each, and a guest behind each of those that are new",
     "cold start: from the start of the process to an answer in every router",
     "one more: from the name of its namespace to its guest's first answer, 50 times",
     "kernel: growth of Slab and Percpu in /proc/meminfo while the daemon started, without names \
@@ -87,12 +90,14 @@ fn metadatad(binary: &Path, estate: &mut Estate, routers: usize) -> Result<Figur
     let namespace_kib = namespaces_kib / (routers - before).max(1) as f64;
     let newcomers = (0..NEWCOMERS).map(|_| Newcomer::prepare());
     let newcomers = newcomers.collect::<Result<Vec<_>>>()?;
+    let manager = Arc::new(ServiceManager::start()?);
     let setup = Setup::new(binary, &[&estate.glob()], inventory::file(&[])?)?;
+    let setup = setup.service_of(&manager);
     let (started, kernel_kib) = kernel::growth(|| cold_start(setup, estate))?;
     let (daemon, cold_start, ran) = started?;
-    let pids = [daemon.pid(), daemon.worker_pid()?];
+    let pids = processes(&daemon)?;
     let idle = idle(pids)?;
-    let [supervisor, worker] = pids.map(process);
+    let [supervisor, worker, holder] = pids.map(process);
     let status_ms = median_ms(|| status(&daemon))?;
     let scrape_ms = median_ms(|| scrape(&daemon))?;
     let mut waits = arrivals(&newcomers, estate)?;
@@ -106,6 +111,7 @@ fn metadatad(binary: &Path, estate: &mut Estate, routers: usize) -> Result<Figur
         newcomer_p99_ms: percentile(&waits, 99),
         supervisor: supervisor?,
         worker: worker?,
+        holder: holder?,
         kernel_kib,
         kib_per_further_router: None,
         idle,
@@ -139,7 +145,7 @@ fn cold_start(setup: Setup, estate: &Estate) -> Result<(Daemon, Duration, Ran)> 
         }
     }
     let took = began.elapsed();
-    let ran = Ran::of([daemon.pid(), daemon.worker_pid()?])?;
+    let ran = Ran::of(processes(&daemon)?)?;
     thread::sleep(SETTLE);
     Ok((daemon, took, ran))
 }
@@ -161,7 +167,14 @@ fn arrivals(newcomers: &[Newcomer], estate: &Estate) -> Result<Vec<f64>> {
     waits.collect()
 }
 
-fn idle(pids: [u32; 2]) -> Result<Idle> {
+/// Supervisor, worker, and the one that holds the sockets for the next.
+fn processes(daemon: &Daemon) -> Result<[u32; 3]> {
+    let supervisor = daemon.pid();
+    let holder = proc::holder_of(supervisor)?;
+    Ok([supervisor, daemon.worker_pid()?, holder])
+}
+
+fn idle(pids: [u32; 3]) -> Result<Idle> {
     let before = Ran::of(pids)?;
     thread::sleep(Duration::from_secs(IDLE_SECONDS));
     let after = Ran::of(pids)?;

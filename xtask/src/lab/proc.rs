@@ -34,6 +34,20 @@ pub fn status(pid: u32, field: &str) -> Result<String> {
     Ok(value.trim().to_owned())
 }
 
+/// The process that holds sockets for a daemon, which has started it.
+///
+/// # Errors
+/// When there is none.
+pub fn holder_of(daemon: u32) -> Result<u32> {
+    let children = fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children"))?;
+    let mut children = children.split_whitespace();
+    let holder = children.find(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == b"holder")
+    });
+    Ok(holder.context("there is no holder")?.parse()?)
+}
+
 fn count(directory: &str) -> Result<usize> {
     let entries = fs::read_dir(directory).with_context(|| format!("cannot read {directory}"))?;
     Ok(entries.count())

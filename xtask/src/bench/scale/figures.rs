@@ -18,16 +18,17 @@ pub(super) struct Figures {
     pub(super) namespace_kib: f64,
     /// From the start of the process to the answer in the last router.
     pub(super) cold_start_seconds: f64,
-    /// CPU time of both processes until then.
+    /// CPU time of all processes until then.
     pub(super) cold_start_cpu_seconds: f64,
     /// From a namespace's name to its guest's first answer, milliseconds.
     pub(super) newcomer_p50_ms: f64,
     pub(super) newcomer_p99_ms: f64,
     pub(super) supervisor: Process,
     pub(super) worker: Process,
+    pub(super) holder: Process,
     /// KiB by which the kernel's memory grew when all were served.
     pub(super) kernel_kib: f64,
-    /// Both processes' private memory and the kernel's, beyond those with the smallest
+    /// All processes' private memory and the kernel's, beyond those with the smallest
     /// number of routers.
     pub(super) kib_per_further_router: Option<f64>,
     pub(super) idle: Idle,
@@ -43,7 +44,7 @@ pub(super) struct Process {
     pub(super) open_files: usize,
 }
 
-/// Both processes while nobody asks for anything.
+/// All processes while nobody asks for anything.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Idle {
     pub(super) seconds: u64,
@@ -63,10 +64,11 @@ pub(super) struct Haproxies {
 
 impl Figures {
     /// Memory of ours for each router beyond those of `fewer`.
-    #[allow(clippy::cast_precision_loss, reason = "KiB of two processes")]
+    #[allow(clippy::cast_precision_loss, reason = "KiB of three processes")]
     pub(super) fn kib_per_router_beyond(&self, fewer: &Self) -> f64 {
         let ours = |figures: &Self| {
-            let private = figures.supervisor.private_kib + figures.worker.private_kib;
+            let processes = [figures.supervisor, figures.worker, figures.holder];
+            let private: u64 = processes.map(|process| process.private_kib).iter().sum();
             private as f64 + figures.kernel_kib
         };
         (ours(self) - ours(fewer)) / self.routers.saturating_sub(fewer.routers).max(1) as f64

@@ -18,6 +18,8 @@ const LINES: &[Line] = &[
     ("  open files", |f| f.supervisor.open_files.to_string()),
     ("worker, RSS KiB", |f| f.worker.rss_kib.to_string()),
     ("  open files", |f| f.worker.open_files.to_string()),
+    ("holder, RSS KiB", |f| f.holder.rss_kib.to_string()),
+    ("  open files", |f| f.holder.open_files.to_string()),
     ("kernel, KiB", |f| format!("{:.0}", f.kernel_kib)),
     ("each further router, KiB", |f| {
         f.kib_per_further_router
