@@ -4,6 +4,7 @@
 
 pub mod agent_namespace;
 pub mod bpffs;
+pub mod client;
 pub mod clock;
 pub mod cloud_init;
 pub mod daemon;
@@ -11,6 +12,7 @@ pub mod guest;
 pub mod haproxy;
 pub mod http;
 pub mod inventory;
+pub mod kills;
 pub mod mounts;
 pub mod namespace;
 pub mod neighbours;

@@ -1,15 +1,14 @@
 //! Nobody notices when metadatad takes over from a haproxy that serves, nor when it
 //! gives everything back.
 
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
+use xtask::lab::client::Client;
 use xtask::lab::daemon::Daemon;
 use xtask::lab::guest::Guest;
-use xtask::lab::http;
 
 use crate::DOCUMENT;
 use crate::identity_header::StandIn;
@@ -89,10 +88,13 @@ struct Load {
 
 impl Load {
     fn run(&self, guest: &Guest, keep_alive: bool) -> Result<()> {
-        let mut kept = None;
+        let mut client = Client::default();
         while !self.stop.load(Relaxed) {
             let started = Instant::now();
-            kept = ask(guest, kept)?.filter(|_| keep_alive);
+            client.get(DOCUMENT, || guest.connect())?;
+            if !keep_alive {
+                client.close();
+            }
             let took = u64::try_from(started.elapsed().as_millis())?;
             self.slowest_ms.fetch_max(took, Relaxed);
             self.answered.fetch_add(1, Relaxed);
@@ -100,24 +102,4 @@ impl Load {
         }
         Ok(())
     }
-}
-
-/// One request, on the connection that is kept if there is one. A server may close a
-/// connection that it has kept at any time; then a client asks again on a new one (RFC
-/// 9112, 9.3.1). Nothing else may fail.
-fn ask(guest: &Guest, kept: Option<TcpStream>) -> Result<Option<TcpStream>> {
-    if let Some(mut stream) = kept
-        && let Ok(response) = http::get(&mut stream, DOCUMENT, "")
-    {
-        ensure!(response.status == 200, "{response:?}");
-        return Ok(goes_on(&response).then_some(stream));
-    }
-    let mut stream = guest.connect()?;
-    let response = http::get(&mut stream, DOCUMENT, "")?;
-    ensure!(response.status == 200, "{response:?}");
-    Ok(goes_on(&response).then_some(stream))
-}
-
-fn goes_on(response: &http::Response) -> bool {
-    response.header("connection") != Some("close")
 }

@@ -1,15 +1,14 @@
 //! Guests that go on asking, and what became of it.
 
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow};
+use xtask::lab::client::Client;
 use xtask::lab::guest::Guest;
-use xtask::lab::http;
 
-use crate::DOCUMENT;
+use crate::{DOCUMENT, LIMIT};
 
 /// Half of them with a connection for each request.
 const CLIENTS: usize = 4;
@@ -19,8 +18,30 @@ const PAUSE: Duration = Duration::from_millis(2);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) answered: usize,
-    pub(crate) failed: Vec<String>,
-    pub(crate) slowest: Duration,
+    /// Of those that were answered: on a new connection, as the kept one had been closed.
+    sent_again: usize,
+    failed: Vec<String>,
+    slowest: Duration,
+}
+
+impl Tally {
+    /// Prints it; nobody may have failed, or been kept waiting for as long as nothing else
+    /// here may take.
+    pub(crate) fn assert_served(&self, what: &str) {
+        let Self {
+            answered,
+            sent_again,
+            failed,
+            slowest,
+        } = self;
+        println!(
+            "{what}: {answered} answered ({sent_again} sent again), {} failed, the slowest \
+             after {slowest:?}",
+            failed.len()
+        );
+        assert_eq!(*failed, [""; 0], "{what}");
+        assert!(*slowest < LIMIT, "{what}: a guest waited {slowest:?}");
+    }
 }
 
 /// Has a guest ask while `act` runs.
@@ -39,6 +60,7 @@ pub(crate) fn during(guest: &Guest, act: impl FnOnce() -> Result<()>) -> Result<
         for client in clients {
             let tally = client.join().map_err(|_| anyhow!("a client panicked"))?;
             all.answered += tally.answered;
+            all.sent_again += tally.sent_again;
             all.failed.extend(tally.failed);
             all.slowest = all.slowest.max(tally.slowest);
         }
@@ -57,38 +79,21 @@ impl Drop for SetOnDrop<'_> {
 
 fn ask_until(done: &AtomicBool, guest: &Guest, keep_alive: bool) -> Tally {
     let mut tally = Tally::default();
-    let mut kept = None;
+    let mut client = Client::default();
     while !done.load(Relaxed) {
         let start = Instant::now();
-        match ask(guest, kept.take()) {
-            Ok(stream) => {
+        match client.get(DOCUMENT, || guest.connect()) {
+            Ok(answer) => {
                 tally.answered += 1;
-                kept = stream.filter(|_| keep_alive);
+                tally.sent_again += usize::from(answer.sent_again.is_some());
             }
             Err(error) => tally.failed.push(format!("{error:#}")),
         }
         tally.slowest = tally.slowest.max(start.elapsed());
+        if !keep_alive {
+            client.close();
+        }
         thread::sleep(PAUSE);
     }
     tally
-}
-
-/// One request, on the connection that is kept if there is one. A server may close a
-/// connection that rests at any time; then a client asks again on a new one (RFC 9112,
-/// 9.3.1). Nothing else may fail.
-fn ask(guest: &Guest, kept: Option<TcpStream>) -> Result<Option<TcpStream>> {
-    if let Some(mut stream) = kept
-        && let Ok(response) = http::get(&mut stream, DOCUMENT, "")
-    {
-        ensure!(response.status == 200, "{response:?}");
-        return Ok(goes_on(&response).then_some(stream));
-    }
-    let mut stream = guest.connect()?;
-    let response = http::get(&mut stream, DOCUMENT, "").context("on a new connection")?;
-    ensure!(response.status == 200, "{response:?}");
-    Ok(goes_on(&response).then_some(stream))
-}
-
-fn goes_on(response: &http::Response) -> bool {
-    response.header("connection") != Some("close")
 }

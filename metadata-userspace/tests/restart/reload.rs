@@ -14,7 +14,6 @@ use xtask::lab::wait;
 
 use crate::fake::{Fake, answer};
 use crate::load::during;
-use crate::service::report;
 use crate::{DOCUMENT, LIMIT, METADATAD, Served, configure, guest_of, has_ended, wait_ended};
 
 const RELOADS: usize = 10;
@@ -44,8 +43,7 @@ fn no_request_fails_in_ten_reloads() -> Result<()> {
         }
         Ok(())
     })?;
-    report("reloads", &tally);
-    assert_eq!(tally.failed, [""; 0]);
+    tally.assert_served("reloads");
     assert!(tally.answered > RELOADS * 10, "{tally:?}");
     assert_eq!(site.daemon.pid(), pid);
     site.daemon.check_running()
@@ -63,8 +61,7 @@ fn reloads_that_follow_each_other_end_in_one() -> Result<()> {
         sleep(Duration::from_secs(1));
         site.daemon.check_running()
     })?;
-    report("reloads without a pause", &tally);
-    assert_eq!(tally.failed, [""; 0]);
+    tally.assert_served("reloads without a pause");
     Ok(())
 }
 
@@ -87,8 +84,7 @@ fn a_service_says_that_it_reloads() -> Result<()> {
     })?;
     // A restart after a reload is as any other.
     let guest = guest_of(&served.site);
-    let tally = during(&guest, || served.restart())?;
-    assert_eq!(tally.failed, [""; 0]);
+    during(&guest, || served.restart())?.assert_served("a restart after a reload");
     Ok(())
 }
 

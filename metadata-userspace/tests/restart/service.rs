@@ -13,7 +13,7 @@ use xtask::lab::unique;
 use xtask::lab::wait;
 
 use crate::holder::Holder;
-use crate::load::{self, during};
+use crate::load::during;
 use crate::{DOCUMENT, LIMIT, Served, configure, guest_of, has_ended, wait_ended};
 
 const RESTARTS: usize = 10;
@@ -31,8 +31,7 @@ fn no_request_fails_in_ten_restarts() -> Result<()> {
         }
         Ok(())
     })?;
-    report("restarts", &tally);
-    assert_eq!(tally.failed, [""; 0]);
+    tally.assert_served("restarts");
     assert!(tally.answered > RESTARTS * 10, "{tally:?}");
     workers.into_iter().try_for_each(wait_ended)
 }
@@ -54,8 +53,7 @@ fn no_request_fails_when_the_daemon_is_killed() -> Result<()> {
         }
         Ok(())
     })?;
-    report("kills of the daemon", &tally);
-    assert_eq!(tally.failed, [""; 0]);
+    tally.assert_served("kills of the daemon");
     assert!(tally.answered > KILLS * 10, "{tally:?}");
     Ok(())
 }
@@ -173,13 +171,6 @@ fn a_holder_that_is_lost_is_replaced() -> Result<()> {
         Ok(served.holder.sockets().is_ok_and(|sockets| sockets == 2))
     })?;
     let guest = guest_of(&served.site);
-    let tally = during(&guest, || served.restart())?;
-    assert_eq!(tally.failed, [""; 0]);
+    during(&guest, || served.restart())?.assert_served("a restart with a new holder");
     Ok(())
-}
-
-pub(crate) fn report(what: &str, tally: &load::Tally) {
-    let (answered, slowest) = (tally.answered, tally.slowest.as_millis());
-    let failed = tally.failed.len();
-    println!("{what}: {answered} answered, {failed} failed, the slowest after {slowest} ms");
 }

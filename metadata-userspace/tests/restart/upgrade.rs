@@ -17,7 +17,6 @@ use xtask::releases::{Profile, Release, executable};
 
 use crate::load::during;
 use crate::reload::reload;
-use crate::service::report;
 use crate::{DOCUMENT, LIMIT, METADATAD, Served, guest_of};
 
 /// A service whose program is exchanged.
@@ -115,8 +114,7 @@ fn no_request_fails_when_another_release_takes_over() -> Result<()> {
         }
         Ok(())
     })?;
-    report("upgrades and downgrades", &tally);
-    assert_eq!(tally.failed, [""; 0]);
+    tally.assert_served("upgrades and downgrades");
     // They are really other programs.
     let different: std::collections::BTreeSet<_> = tags.values().collect();
     assert_eq!(different.len(), 3, "{tags:?}");
@@ -162,13 +160,9 @@ fn an_upgrade_that_is_killed_at_any_moment_leaves_guests_served() -> Result<()> 
         }
         Ok(())
     })?;
-    report(
-        &format!(
-            "upgrades killed, of {MOMENTS} {replaced} after the programs and {finished} after READY"
-        ),
-        &tally,
-    );
-    assert_eq!(tally.failed, [""; 0]);
+    tally.assert_served(&format!(
+        "upgrades killed, of {MOMENTS} {replaced} after the programs and {finished} after READY"
+    ));
     assert!(finished < MOMENTS, "none was interrupted");
     assert_eq!(installed.served.site.guest.get(DOCUMENT)?.status, 200);
     Ok(())

@@ -4,7 +4,6 @@ mod act;
 mod client;
 mod figures;
 mod flight;
-mod kills;
 mod scene;
 mod table;
 
@@ -19,8 +18,8 @@ use serde::Serialize;
 pub(super) use self::act::Act;
 use self::client::Log;
 use self::figures::Figures;
-use self::kills::Kills;
 use self::scene::Scene;
+use crate::lab::kills::Kills;
 use crate::stop;
 
 /// Requests a second, of all guests together.
@@ -80,11 +79,11 @@ pub(super) fn run(binary: &Path, counts: Counts, only: &[Act]) -> Result<Restart
 
 fn repeat(binary: &Path, act: Act, times: u32) -> Result<Figures> {
     let mut scene = Scene::set(binary)?;
-    let (mut kills, started) = (Kills::default(), Instant::now());
+    let (kills, started) = (Kills::default(), Instant::now());
     let log = under_load(&mut scene, |scene| {
         for number in 0..times {
             stop::check()?;
-            act.perform(scene, number, &mut kills)
+            act.perform(scene, number, &kills)
                 .with_context(|| format!("{}, number {}", act.name(), number + 1))?;
         }
         Ok(())

@@ -1,10 +1,10 @@
 //! A small HTTP/1.1 client that sends exactly what a test says.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 /// A whole response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,9 +56,33 @@ pub fn set_timeouts(stream: &TcpStream, limit: Duration) -> Result<()> {
 /// # Errors
 /// When the connection fails or the response is malformed.
 pub fn get(stream: &mut (impl Read + Write), path: &str, headers: &str) -> Result<Response> {
-    let head = format!("GET {path} HTTP/1.1\r\nHost: 169.254.169.254\r\n{headers}\r\n");
-    stream.write_all(head.as_bytes())?;
+    send(stream, path, headers)?;
     read_response(stream)
+}
+
+/// Sends a GET alone.
+///
+/// # Errors
+/// When the connection fails.
+pub fn send(stream: &mut impl Write, path: &str, headers: &str) -> io::Result<()> {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: 169.254.169.254\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes())
+}
+
+/// Whether an established connection ended, by an end or a reset, before an answer was
+/// whole; not so a silent peer, a refused connection or a malformed answer.
+#[must_use]
+pub fn is_cut_off(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+    causes.any(|cause: &io::Error| is_end(cause.kind()))
+}
+
+/// Whether it says that the peer has ended the connection.
+pub(super) fn is_end(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+    )
 }
 
 /// Reads one response, however it is framed.
@@ -120,10 +144,13 @@ fn read_until(stream: &mut impl Read, end: &[u8]) -> Result<Vec<u8>> {
     while !bytes.ends_with(end) {
         let mut byte = [0];
         match stream.read(&mut byte) {
-            Ok(0) => bail!(
-                "the connection ended after {:?}",
-                String::from_utf8_lossy(&bytes)
-            ),
+            Ok(0) => {
+                let what = format!(
+                    "the connection ended after {:?}",
+                    String::from_utf8_lossy(&bytes)
+                );
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, what).into());
+            }
             Ok(_) => bytes.extend(byte),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error).context("while reading a response"),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::kills::Kills;
 use super::scene::Scene;
+use crate::lab::kills::Kills;
 
 /// `RestartSec=` of the unit.
 const UNTIL_STARTED_AGAIN: Duration = Duration::from_millis(500);
@@ -51,7 +51,7 @@ impl Act {
     ///
     /// # Errors
     /// When the daemon does not come to serve again.
-    pub(super) fn perform(self, scene: &mut Scene, number: u32, kills: &mut Kills) -> Result<()> {
+    pub(super) fn perform(self, scene: &mut Scene, number: u32, kills: &Kills) -> Result<()> {
         match self {
             Self::Restart => {
                 scene.daemon.stop()?;

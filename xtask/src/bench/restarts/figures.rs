@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::client::{Cut, Log};
-use super::kills::Kills;
+use crate::lab::kills::Kills;
 
 /// Counted over all guests.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

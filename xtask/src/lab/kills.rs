@@ -2,6 +2,7 @@
 //! of a parent.
 
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -10,18 +11,23 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use crate::lab::daemon::send;
+use super::daemon::send;
+
+/// The kernel closes a process's sockets before that has ended; on a busy machine their
+/// peers look so much later.
+const NOTICED_WITHIN: Duration = Duration::from_secs(1);
 
 /// From before the signal until the last thread had ended.
 #[derive(Clone, Copy, Debug)]
 struct Kill {
     began: Instant,
-    ended: Instant,
+    /// `None` while it ends.
+    ended: Option<Instant>,
 }
 
 /// All kills of a run.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Kills(Vec<Kill>);
+#[derive(Debug, Default)]
+pub struct Kills(Mutex<Vec<Kill>>);
 
 impl Kills {
     /// Kills a worker, and its parent just before if one is given: it would start
@@ -29,28 +35,41 @@ impl Kills {
     ///
     /// # Errors
     /// When there is no such process.
-    pub(super) fn kill(&mut self, worker: u32, parent: Option<u32>) -> Result<()> {
+    pub fn kill(&self, worker: u32, parent: Option<u32>) -> Result<()> {
         let process = open(worker)?;
-        let began = Instant::now();
+        self.all().push(Kill {
+            began: Instant::now(),
+            ended: None,
+        });
         for pid in parent.into_iter().chain([worker]) {
             send(pid, Signal::SIGKILL)?;
         }
         await_end(&process)?;
-        let ended = Instant::now();
-        self.0.push(Kill { began, ended });
+        if let Some(kill) = self.all().last_mut() {
+            kill.ended = Some(Instant::now());
+        }
         Ok(())
     }
 
-    /// Whether what was sent and cut off at these times was on its way during a kill.
-    pub(super) fn hit(&self, sent: Instant, cut: Instant) -> bool {
-        let mut kills = self.0.iter();
-        kills.any(|kill| sent <= kill.ended && cut >= kill.began)
+    /// Whether what was sent and cut off at these times was on its way during a kill, and
+    /// was cut off by it, not by the next worker.
+    pub fn hit(&self, sent: Instant, cut: Instant) -> bool {
+        self.all().iter().any(|kill| {
+            let was_on_its_way = kill.ended.is_none_or(|ended| sent <= ended);
+            let is_by_it = kill.ended.is_none_or(|ended| cut <= ended + NOTICED_WITHIN);
+            was_on_its_way && kill.began <= cut && is_by_it
+        })
     }
 
     /// The longest time that a worker took to end.
-    pub(super) fn longest(&self) -> Duration {
-        let took = self.0.iter().map(|kill| kill.ended - kill.began);
+    pub fn longest(&self) -> Duration {
+        let all = self.all();
+        let took = all.iter().filter_map(|kill| Some(kill.ended? - kill.began));
         took.max().unwrap_or_default()
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Kill>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,15 +96,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sent_after_the_end_was_not_on_its_way() -> Result<()> {
+    fn what_was_sent_before_the_end_and_cut_off_by_it_was_on_its_way() -> Result<()> {
         let mut child = std::process::Command::new("sleep").arg("60").spawn()?;
-        let (before, mut kills) = (Instant::now(), Kills::default());
+        let (before, kills) = (Instant::now(), Kills::default());
         kills.kill(child.id(), None)?;
         child.wait()?;
         let after = Instant::now();
         assert!(kills.hit(before, after));
         assert!(!kills.hit(after, after));
         assert!(!kills.hit(before, before));
+        // By somebody else.
+        assert!(!kills.hit(before, after + 2 * NOTICED_WITHIN));
         assert!(kills.longest() > Duration::ZERO);
         Ok(())
     }
