@@ -60,8 +60,12 @@ enum Command {
     ///
     /// One daemon is killed, restarted or reloaded every few seconds, another lives all
     /// along; guests ask both. Every 30 s all comes to rest, and memory, open files,
-    /// threads, pins, programs and maps are counted. Fails when a request failed that no
-    /// killed worker had, or when anything grows. The table is written below target/soak.
+    /// threads, pins, programs and maps are counted. Fails when a request failed that the
+    /// end of no killed worker cut off, or took 15 s, or when anything grows, or when the
+    /// daemon that lives all along changed a process, closed a guest's connection or
+    /// logged an error. Counts are exact in every run; memory is judged by its growth an
+    /// hour after the first 6 minutes, and so not in runs below about 13. The table is
+    /// written below target/soak.
     Soak(soak::Arguments),
     /// Boot Debian's kernels in an emulator, and serve a guest on each
     ///

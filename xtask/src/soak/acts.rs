@@ -10,11 +10,10 @@ use nix::sys::signal::Signal;
 
 use super::load::DOCUMENT;
 use super::plant::{Fate, Plant};
-use crate::lab::daemon::send;
 use crate::lab::guest::Guest;
 use crate::lab::router::Subnet;
 use crate::lab::shim::{Shim, Wanted};
-use crate::lab::{proc, wait};
+use crate::lab::wait;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const MOST_PASSING: usize = 6;
@@ -76,7 +75,7 @@ impl Act {
         }
     }
 
-    fn ends_a_process(self) -> bool {
+    pub(super) fn ends_a_worker(self) -> bool {
         self >= Self::KillWorker
     }
 }
@@ -98,7 +97,7 @@ impl Plant {
             Act::InterfaceComes => self.visitors.is_empty(),
             Act::InterfaceGoes => !self.visitors.is_empty(),
             Act::InventoryChanges | Act::OperatorsLook => true,
-            act => self.fate == Fate::Killed && act.ends_a_process(),
+            act => self.fate == Fate::Killed && act.ends_a_worker(),
         }
     }
 
@@ -179,19 +178,16 @@ impl Plant {
 
     fn kill_worker(&mut self) -> Result<()> {
         let worker = self.worker()?;
-        self.kills.during(|| kill(worker))?;
+        self.line.kills.kill(worker, None)?;
         self.wait_another_worker(worker)
     }
 
-    /// First the worker, whose supervisor must not replace it.
     fn kill_both(&mut self) -> Result<()> {
-        let worker = self.worker()?;
-        self.daemon.signal(Signal::SIGSTOP)?;
-        let kills = self.kills.clone();
-        kills.during(|| {
-            send(worker, Signal::SIGKILL)?;
-            self.daemon.kill()
-        })?;
+        self.line
+            .kills
+            .kill(self.worker()?, Some(self.daemon.pid()))?;
+        // It is dead already.
+        self.daemon.kill()?;
         thread::sleep(Duration::from_millis(300));
         self.daemon.start_again()
     }
@@ -207,11 +203,4 @@ impl Plant {
             Ok(self.worker().is_ok_and(|pid| pid != before))
         })
     }
-}
-
-fn kill(pid: u32) -> Result<()> {
-    send(pid, Signal::SIGKILL)?;
-    wait::until("it is dead", LIMIT, || {
-        Ok(proc::status(pid, "State").map_or(true, |state| state.starts_with('Z')))
-    })
 }

@@ -1,53 +1,50 @@
 //! Guests that go on asking, and what became of it.
 
-use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
+use crate::lab::client::{Answered, Client};
 use crate::lab::guest::Guest;
 use crate::lab::http;
+use crate::lab::kills::Kills;
 
 pub(super) const DOCUMENT: &str = "/openstack/latest/meta_data.json";
 const PAUSE: Duration = Duration::from_millis(100);
 /// Reasons that are remembered.
 const ENOUGH: usize = 20;
 
-/// When workers are killed: what they had in their hands is lost, and nothing else.
+/// What guests and whoever disturbs them tell each other.
 #[derive(Debug, Default)]
-pub(super) struct Kills {
-    /// Odd while one is being killed.
-    moments: AtomicU64,
+pub(super) struct Line {
+    pub(super) kills: Kills,
     pub(super) is_over: AtomicBool,
+    connections: RwLock<()>,
 }
 
-impl Kills {
-    /// Kills a worker by `kill`, which returns when it is dead.
-    pub(super) fn during(&self, kill: impl FnOnce() -> Result<()>) -> Result<()> {
-        self.moments.fetch_add(1, SeqCst);
-        let killed = kill();
-        self.moments.fetch_add(1, SeqCst);
-        killed
+impl Line {
+    /// Until it is dropped, no guest has a connection.
+    pub(super) fn hush(&self) -> RwLockWriteGuard<'_, ()> {
+        let lock = self.connections.write();
+        lock.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now(&self) -> u64 {
-        self.moments.load(SeqCst)
-    }
-
-    /// Whether a worker was killed since then.
-    fn since(&self, then: u64) -> bool {
-        let now = self.now();
-        now != then || now % 2 == 1
+    fn speak(&self) -> RwLockReadGuard<'_, ()> {
+        let lock = self.connections.read();
+        lock.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What guests met.
+/// What guests met: each request is answered, lost, or failed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) answered: u64,
-    /// While a worker was killed that had the request.
+    /// Of those that were answered: sent again, as their kept connection had been closed.
+    pub(super) sent_again: u64,
+    /// Cut off by the end of a worker that was killed.
     pub(super) lost: u64,
     pub(super) failed: u64,
     pub(super) reasons: Vec<String>,
@@ -57,63 +54,88 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn add(&mut self, other: Self) {
         self.answered += other.answered;
+        self.sent_again += other.sent_again;
         self.lost += other.lost;
         self.failed += other.failed;
         self.reasons.extend(other.reasons);
         self.reasons.truncate(ENOUGH);
         self.slowest = self.slowest.max(other.slowest);
     }
-}
 
-/// Asks until the end, ten times a second; every other request on a new connection, of
-/// these every other over IPv6.
-pub(super) fn ask(guest: &Guest, kills: &Kills) -> Tally {
-    let mut tally = Tally::default();
-    let mut kept = None;
-    while !kills.is_over.load(SeqCst) {
-        let (start, moment) = (Instant::now(), kills.now());
-        let family = match tally.answered % 4 {
-            0 | 1 => Guest::connect,
-            _ => Guest::connect_ipv6,
-        };
-        match once(guest, kept.take(), family) {
-            Ok(stream) => {
-                tally.answered += 1;
-                kept = stream.filter(|_| tally.answered % 2 == 1);
+    /// Of a request that was sent at that time.
+    fn count(&mut self, sent: Instant, asked: Result<Answered>, kills: &Kills) {
+        match asked {
+            Ok(Answered {
+                sent_again: Some(noticed),
+            }) if kills.hit(sent, noticed) => self.lost += 1,
+            Ok(answer) => {
+                self.answered += 1;
+                self.sent_again += u64::from(answer.sent_again.is_some());
             }
-            Err(_) if kills.since(moment) => tally.lost += 1,
+            Err(error) if http::is_cut_off(&error) && kills.hit(sent, Instant::now()) => {
+                self.lost += 1;
+            }
             Err(error) => {
-                tally.failed += 1;
-                tally.reasons.push(format!("{error:#}"));
-                tally.reasons.truncate(ENOUGH);
+                self.failed += 1;
+                self.reasons.push(format!("{error:#}"));
+                self.reasons.truncate(ENOUGH);
             }
         }
-        tally.slowest = tally.slowest.max(start.elapsed());
-        thread::sleep(PAUSE);
+        self.slowest = self.slowest.max(sent.elapsed());
+    }
+}
+
+/// Asks until it is over, somewhat less than ten times a second; every other request on a
+/// new connection, of these every other over IPv6.
+pub(super) fn ask(guest: &Guest, line: &Line) -> Tally {
+    let mut tally = Tally::default();
+    for connect in [Guest::connect, Guest::connect_ipv6].into_iter().cycle() {
+        if line.is_over.load(SeqCst) {
+            break;
+        }
+        let _speaking = line.speak();
+        let mut client = Client::default();
+        for _ in 0..2 {
+            let sent = Instant::now();
+            let asked = client.get(DOCUMENT, || connect(guest));
+            tally.count(sent, asked, &line.kills);
+            thread::sleep(PAUSE);
+        }
     }
     tally
 }
 
-/// One request, on the connection that is kept if there is one. A server may close a
-/// connection that rests at any time; then a client asks again on a new one (RFC 9112,
-/// 9.3.1).
-fn once(
-    guest: &Guest,
-    kept: Option<TcpStream>,
-    connect: impl FnOnce(&Guest) -> Result<TcpStream>,
-) -> Result<Option<TcpStream>> {
-    if let Some(mut stream) = kept
-        && let Ok(response) = http::get(&mut stream, DOCUMENT, "")
-    {
-        ensure!(response.status == 200, "{response:?}");
-        return Ok(goes_on(&response).then_some(stream));
-    }
-    let mut stream = connect(guest)?;
-    let response = http::get(&mut stream, DOCUMENT, "").context("on a new connection")?;
-    ensure!(response.status == 200, "{response:?}");
-    Ok(goes_on(&response).then_some(stream))
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::io;
 
-fn goes_on(response: &http::Response) -> bool {
-    response.header("connection") != Some("close")
+    use anyhow::anyhow;
+
+    use super::*;
+
+    fn cut_off() -> Result<Answered> {
+        Err(io::Error::from(io::ErrorKind::ConnectionReset).into())
+    }
+
+    #[test]
+    fn a_kill_excuses_what_it_cut_off_and_nothing_else() {
+        let (sent, kills) = (Instant::now(), Kills::default());
+        let mut tally = Tally::default();
+        tally.count(sent, cut_off(), &kills);
+        assert_eq!((tally.lost, tally.failed), (0, 1));
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        kills.kill(child.id(), None).unwrap();
+        child.wait().unwrap();
+        tally.count(sent, cut_off(), &kills);
+        assert_eq!((tally.lost, tally.failed), (1, 1));
+        let refused = Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
+        tally.count(sent, refused, &kills);
+        tally.count(sent, Err(anyhow!("status 503")), &kills);
+        tally.count(Instant::now(), cut_off(), &kills);
+        assert_eq!((tally.lost, tally.failed), (1, 4));
+    }
 }

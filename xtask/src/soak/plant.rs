@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,8 @@ use tempfile::TempDir;
 use super::Plan;
 use super::acts::Act;
 use super::kernel_memory::KernelMemory;
-use super::load::{self, Kills, Tally};
-use super::processes::{self, Role};
+use super::load::{self, Line, Tally};
+use super::processes::{self, Process, Role};
 use super::sample::Sample;
 use crate::lab::daemon::{self, Daemon, Setup};
 use crate::lab::guest::Guest;
@@ -27,9 +28,12 @@ use crate::lab::shim::Shim;
 use crate::lab::{unique, wait};
 use crate::stop;
 
-const PERMANENT: usize = 2;
+/// Routers with a guest each.
+pub(super) const PERMANENT: usize = 2;
 /// Between two acts, in milliseconds.
 const PAUSES: Range<u64> = 500..3500;
+/// For a worker to close what guests have closed.
+const UNTIL_CLOSED: Duration = Duration::from_millis(500);
 const REST_LIMIT: Duration = Duration::from_secs(40);
 
 /// What becomes of the daemon meanwhile.
@@ -59,9 +63,11 @@ pub(super) struct Plant {
     pub(super) passing: Vec<Lot>,
     /// Guests behind permanent routers.
     pub(super) visitors: Vec<Guest>,
-    pub(super) kills: Arc<Kills>,
+    pub(super) line: Arc<Line>,
     kernel: Option<Arc<KernelMemory>>,
     program: PathBuf,
+    /// Lines of the log that were read.
+    read: usize,
     tag: String,
     _directory: TempDir,
 }
@@ -70,6 +76,8 @@ pub(super) struct Plant {
 #[derive(Debug)]
 pub(super) struct Story {
     pub(super) fate: Fate,
+    /// Its processes when it began.
+    pub(super) began_with: Vec<Process>,
     pub(super) acts: Vec<Act>,
     pub(super) tally: Tally,
     pub(super) samples: Vec<Sample>,
@@ -107,9 +115,10 @@ impl Plant {
             permanent,
             passing: Vec::new(),
             visitors: Vec::new(),
-            kills: Arc::default(),
+            line: Arc::default(),
             kernel,
             program,
+            read: 0,
             tag,
             _directory: directory,
         })
@@ -121,16 +130,14 @@ impl Plant {
     /// When the daemon does not come back, or does not come to rest.
     pub(super) fn live(mut self, plan: Plan, start: Instant) -> Result<Story> {
         let guests: Vec<Guest> = self.permanent.iter().map(|lot| lot.guest_again()).collect();
-        let kills = self.kills.clone();
+        let line = self.line.clone();
         thread::scope(|scope| {
             let asking: Vec<_> = guests
                 .iter()
-                .map(|guest| scope.spawn(|| load::ask(guest, &kills)))
+                .map(|guest| scope.spawn(|| load::ask(guest, &line)))
                 .collect();
             let lived = self.act_until(plan, start);
-            kills
-                .is_over
-                .store(true, std::sync::atomic::Ordering::SeqCst);
+            line.is_over.store(true, SeqCst);
             let mut story = lived?;
             for guest in asking {
                 let tally = guest.join().map_err(|_| anyhow!("a guest panicked"))?;
@@ -141,8 +148,10 @@ impl Plant {
     }
 
     fn act_until(&mut self, plan: Plan, start: Instant) -> Result<Story> {
+        self.rest()?;
         let mut story = Story {
             fate: self.fate,
+            began_with: self.processes(),
             acts: Vec::new(),
             tally: Tally::default(),
             samples: Vec::new(),
@@ -161,12 +170,19 @@ impl Plant {
                 thread::sleep(Duration::from_millis(random.u64(PAUSES)));
             }
             self.rest()?;
-            let sample = Sample::take(self, start.elapsed())?;
+            let sample = self.count(start.elapsed())?;
             eprintln!("      {:?}: {sample}", self.fate);
             story.samples.push(sample);
-            self.read_log(&mut story.errors)?;
+            self.read_log(&mut story.errors);
         }
         Ok(story)
+    }
+
+    /// Without guests' connections.
+    fn count(&self, at: Duration) -> Result<Sample> {
+        let _hushed = self.line.hush();
+        thread::sleep(UNTIL_CLOSED);
+        Sample::take(self, at)
     }
 
     /// Lets everybody go who does not stay, and waits until nothing is left of them.
@@ -223,8 +239,11 @@ impl Plant {
         Ok(fs::rename(new, file)?)
     }
 
-    fn read_log(&self, errors: &mut Vec<(String, usize)>) -> Result<()> {
-        for line in self.daemon.log().lines() {
+    fn read_log(&mut self, errors: &mut Vec<(String, usize)>) {
+        let log = self.daemon.log();
+        // The last line may be incomplete.
+        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        for line in whole.lines().skip(self.read) {
             let Some((_, text)) = line.split_once("ERROR") else {
                 continue;
             };
@@ -234,7 +253,7 @@ impl Plant {
                 None => errors.push((text, 1)),
             }
         }
-        self.daemon.clear_log()
+        self.read = whole.lines().count();
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// What a process is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     Supervisor,
     Worker,
@@ -13,25 +13,27 @@ pub(super) enum Role {
 }
 
 /// A living process.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Process {
-    pub(super) pid: u32,
     pub(super) role: Role,
+    pub(super) pid: u32,
 }
 
-/// All that execute this program.
+/// All that execute this program, in order.
 pub(super) fn executing(program: &Path) -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter_map(|pid| {
+    let found = pids.filter_map(|pid| {
         let executed = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         (executed == program).then(|| Process {
-            pid,
             role: role_of(&line),
+            pid,
         })
-    })
-    .collect()
+    });
+    let mut all: Vec<_> = found.collect();
+    all.sort_unstable();
+    all
 }
 
 fn role_of(command_line: &[u8]) -> Role {

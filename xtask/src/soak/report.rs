@@ -7,9 +7,13 @@ use anyhow::{Result, bail};
 
 use super::Plan;
 use super::acts::Act;
-use super::plant::{Fate, Story};
-use super::sample::Measure;
-use super::trend::Trend;
+use super::load::Tally;
+use super::plant::{Fate, PERMANENT, Story};
+use super::sample::{Measure, Sample};
+use super::trend::{Point, Trend, Verdict};
+
+/// A guest that waits so long for one answer is not served, however busy the machine.
+const STALLED: Duration = Duration::from_secs(15);
 
 /// A whole run.
 #[derive(Debug)]
@@ -29,20 +33,14 @@ impl Report {
     }
 
     /// # Errors
-    /// When a request failed that no killed worker had, or something leaks.
+    /// When a request failed that no killed worker had, or something leaks, or a daemon
+    /// that nobody touched did not live as if so.
     pub fn judge(&self) -> Result<()> {
         let mut faults = Vec::new();
         for story in &self.stories {
             let fate = story.fate.describe();
-            if story.tally.failed > 0 {
-                let reasons = story.tally.reasons.join("; ");
-                faults.push(format!("{fate}: {} failed: {reasons}", story.tally.failed));
-            }
-            for (measure, trend) in story.trends() {
-                if trend.is_leak {
-                    faults.push(format!("{fate}: {} grows: {trend:?}", measure.name));
-                }
-            }
+            let found = story.faults().into_iter();
+            faults.extend(found.map(|fault| format!("{fate}: {fault}")));
         }
         if !faults.is_empty() {
             bail!("{}", faults.join("\n"));
@@ -52,15 +50,68 @@ impl Report {
 }
 
 impl Story {
+    fn faults(&self) -> Vec<String> {
+        let mut faults = self.faults_of_requests();
+        if self.fate == Fate::Spared {
+            faults.extend(self.faults_of_a_life());
+        }
+        let leaks = self
+            .trends()
+            .filter(|(_, trend)| trend.verdict == Verdict::Leak);
+        faults.extend(leaks.map(|(measure, trend)| format!("{} grows: {trend:?}", measure.name)));
+        faults
+    }
+
+    fn faults_of_requests(&self) -> Vec<String> {
+        let (tally, mut faults) = (&self.tally, Vec::new());
+        if tally.failed > 0 {
+            faults.push(format!(
+                "{} failed: {}",
+                tally.failed,
+                tally.reasons.join("; ")
+            ));
+        }
+        let acts = self.acts.iter();
+        let ends = acts.filter(|act| act.ends_a_worker()).count();
+        if tally.sent_again > u64::try_from(ends * PERMANENT).unwrap_or(u64::MAX) {
+            let ended = tally.sent_again;
+            faults.push(format!(
+                "{ended} connections were closed that {PERMANENT} guests went on using, and \
+                 {ends} workers ended"
+            ));
+        }
+        if tally.slowest > STALLED {
+            faults.push(format!("a request took {:?}", tally.slowest));
+        }
+        faults
+    }
+
+    /// Of a daemon that nobody kills, restarts or reloads.
+    fn faults_of_a_life(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let changed = |sample: &&Sample| sample.processes != self.began_with;
+        if let Some(sample) = self.samples.iter().find(changed) {
+            let Sample { at, processes, .. } = sample;
+            let before = &self.began_with;
+            let seconds = at.as_secs();
+            faults.push(format!(
+                "after {seconds} s it was {processes:?}, not {before:?}"
+            ));
+        }
+        let errors = self.errors.iter();
+        faults.extend(errors.map(|(error, _)| format!("it logged: {}", error.trim())));
+        faults
+    }
+
     fn trends(&self) -> impl Iterator<Item = (Measure, Trend)> {
         let measures = self.samples.first().into_iter().flat_map(|one| &one.values);
         measures.filter_map(|(measure, _)| {
             let each = self.samples.iter().map(|sample| {
                 let found = sample.values.iter().find(|(other, _)| other == measure);
-                found.map_or(0, |(_, value)| *value)
+                (sample.at, found.map_or(0, |(_, value)| *value))
             });
-            let values: Vec<u64> = each.collect();
-            Some((*measure, Trend::of(measure.kind, &values)?))
+            let points: Vec<Point> = each.collect();
+            Some((*measure, Trend::of(measure.kind, &points)?))
         })
     }
 }
@@ -98,30 +149,33 @@ fn write_events(f: &mut fmt::Formatter<'_>, story: &Story) -> fmt::Result {
             writeln!(f, "| {} | {times} |", act.describe())?;
         }
     }
-    let tally = &story.tally;
+    let Tally {
+        answered,
+        sent_again,
+        lost,
+        failed,
+        slowest,
+        ..
+    } = &story.tally;
+    writeln!(f, "| requests that were answered with 200 | {answered} |")?;
     writeln!(
         f,
-        "| requests that were answered with 200 | {} |",
-        tally.answered
+        "| of these, sent again, as a kept connection had been closed | {sent_again} |"
     )?;
     writeln!(
         f,
-        "| requests that a killed worker had in its hands | {} |",
-        tally.lost
+        "| requests that the end of a killed worker cut off | {lost} |"
     )?;
-    writeln!(f, "| requests that failed otherwise | {} |", tally.failed)?;
-    writeln!(
-        f,
-        "| the slowest request, ms | {} |\n",
-        tally.slowest.as_millis()
-    )
+    writeln!(f, "| requests that failed otherwise | {failed} |")?;
+    let slowest = slowest.as_millis();
+    writeln!(f, "| the slowest request, ms | {slowest} |\n")
 }
 
 fn write_measures(f: &mut fmt::Formatter<'_>, story: &Story) -> fmt::Result {
     let samples = story.samples.len();
     writeln!(
         f,
-        "| at rest, {samples} samples | first | last | lowest | highest | trend | verdict |"
+        "| at rest, {samples} samples | first | last | lowest | highest | an hour, once warm | verdict |"
     )?;
     writeln!(f, "|---|---|---|---|---|---|---|")?;
     for (measure, trend) in story.trends() {
@@ -130,14 +184,16 @@ fn write_measures(f: &mut fmt::Formatter<'_>, story: &Story) -> fmt::Result {
             last,
             lowest,
             highest,
-            growth,
-            is_leak,
+            an_hour,
+            verdict,
         } = trend;
-        let verdict = if is_leak { "**LEAK**" } else { "no leak" };
         let name = measure.name;
+        let an_hour = an_hour
+            .map(|growth| format!("{growth:+.0}"))
+            .unwrap_or_default();
         writeln!(
             f,
-            "| {name} | {first} | {last} | {lowest} | {highest} | {growth:+.1} | {verdict} |"
+            "| {name} | {first} | {last} | {lowest} | {highest} | {an_hour} | {verdict} |"
         )?;
     }
     writeln!(f)

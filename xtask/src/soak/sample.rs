@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::plant::Plant;
-use super::processes::Role;
+use super::processes::{Process, Role};
 use super::trend::Kind;
 use crate::lab::proc;
 use crate::process;
@@ -41,6 +41,7 @@ const fn kib(name: &'static str) -> Measure {
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
     pub(super) at: Duration,
+    pub(super) processes: Vec<Process>,
     pub(super) values: Vec<(Measure, u64)>,
 }
 
@@ -77,7 +78,11 @@ impl Sample {
             values.push((kib("kernel memory, KiB"), kernel));
         }
         values.sort_by_key(|(measure, _)| measure.name);
-        Ok(Self { at, values })
+        Ok(Self {
+            at,
+            processes,
+            values,
+        })
     }
 }
 
@@ -98,10 +103,7 @@ fn names_of(role: Role) -> [Measure; 3] {
             kib("supervisor: PSS, KiB"),
         ],
         Role::Worker => [
-            Measure {
-                name: "worker: open files",
-                kind: Kind::Open,
-            },
+            count("worker: open files"),
             kib("worker: anonymous memory, KiB"),
             kib("worker: PSS, KiB"),
         ],

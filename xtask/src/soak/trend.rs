@@ -1,23 +1,31 @@
 //! Whether something grows.
 
+use std::fmt;
+use std::time::Duration;
+
 /// How a measure is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Exact: one more that does not go again is a leak.
     Count,
-    /// Connections are among them, which come and go.
-    Open,
     /// Memory, which breathes.
     Kib,
 }
 
-/// Memory may seem to grow by so much in a whole run.
-const BREATH_KIB: f64 = 512.0;
-const BREATH_SHARE: f64 = 0.05;
-/// Connections may seem to.
-const BREATH_OPEN: f64 = 8.0;
-/// Samples from which a slope means anything.
-const ENOUGH: usize = 12;
+/// Documents are kept for so long (`stale_if_error`), and pools fill meanwhile.
+const WARM_UP: Duration = Duration::from_secs(360);
+/// Samples from which a count, and a line, mean anything.
+const ENOUGH_TO_COMPARE: usize = 3;
+const ENOUGH_FOR_A_LINE: usize = 12;
+/// Memory may grow by so much an hour: below that an hour does not tell.
+const KIB_AN_HOUR: f64 = 512.0;
+const SHARE_AN_HOUR: f64 = 0.05;
+/// One extent of an allocator may come late in a run.
+const BREATH_KIB: f64 = 256.0;
+const HOUR: f64 = 3600.0;
+
+/// A measure at a time of a run.
+pub(super) type Point = (Duration, u64);
 
 /// A measure over a whole run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,65 +34,119 @@ pub(super) struct Trend {
     pub(super) last: u64,
     pub(super) lowest: u64,
     pub(super) highest: u64,
-    /// Growth from the end of the warm-up to the end of the run, by the line that fits
-    /// best.
-    pub(super) growth: f64,
-    pub(super) is_leak: bool,
+    /// Of memory, once it was warm, by the line that fits best; `None` if it never was for
+    /// long enough.
+    pub(super) an_hour: Option<f64>,
+    pub(super) verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    NoLeak,
+    Leak,
+    NotJudged(&'static str),
 }
 
 impl Trend {
-    /// Of values in the order in which they were taken, at regular intervals.
-    pub(super) fn of(kind: Kind, values: &[u64]) -> Option<Self> {
-        // Pools and caches fill at first.
-        let warm = values.get(values.len() / 10..)?;
-        let growth = slope(warm) * f64::from(u32::try_from(warm.len().checked_sub(1)?).ok()?);
-        let third = values.len().div_ceil(3);
-        let (earlier, later) = (values.get(..third)?, values.get(values.len() - third..)?);
-        let is_leak = match kind {
-            // What was about to go when a sample was taken is none.
-            Kind::Count => later.iter().min() > earlier.iter().min(),
-            Kind::Open => values.len() >= ENOUGH && growth > BREATH_OPEN,
-            Kind::Kib => {
-                values.len() >= ENOUGH && growth > BREATH_KIB.max(BREATH_SHARE * mean(warm))
-            }
+    /// Of points in the order of their times.
+    pub(super) fn of(kind: Kind, points: &[Point]) -> Option<Self> {
+        let values: Vec<u64> = points.iter().map(|(_, value)| *value).collect();
+        let (an_hour, verdict) = match kind {
+            Kind::Count => (None, compare(&values)),
+            Kind::Kib => match Line::of_the_warm(points) {
+                Some(line) => (Some(line.an_hour()), line.judge()),
+                None => (None, Verdict::NotJudged("the run is too short")),
+            },
         };
         Some(Self {
             first: *values.first()?,
             last: *values.last()?,
             lowest: *values.iter().min()?,
             highest: *values.iter().max()?,
-            growth,
-            is_leak,
+            an_hour,
+            verdict,
         })
     }
 }
 
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "KiB and counts are far below 2^52"
-)]
-fn mean(values: &[u64]) -> f64 {
-    values.iter().map(|value| *value as f64).sum::<f64>() / values.len() as f64
+/// The last third with the first one; what was about to go when a sample was taken is no
+/// leak.
+fn compare(values: &[u64]) -> Verdict {
+    if values.len() < ENOUGH_TO_COMPARE {
+        return Verdict::NotJudged("fewer than 3 samples");
+    }
+    let third = values.len().div_ceil(3);
+    let earlier = values.iter().take(third).min();
+    let later = values.iter().rev().take(third).min();
+    match later > earlier {
+        true => Verdict::Leak,
+        false => Verdict::NoLeak,
+    }
 }
 
-/// For each interval, by least squares.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "KiB and counts are far below 2^52"
-)]
-fn slope(values: &[u64]) -> f64 {
-    let middle = (values.len() as f64 - 1.0) / 2.0;
-    let mean = mean(values);
-    let (mut covariance, mut variance) = (0.0, 0.0);
-    for (index, value) in values.iter().enumerate() {
-        let distance = index as f64 - middle;
-        covariance += distance * (*value as f64 - mean);
-        variance += distance * distance;
+/// The one that fits best.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    /// KiB a second.
+    slope: f64,
+    mean: f64,
+    seconds: f64,
+}
+
+impl Line {
+    fn of_the_warm(points: &[Point]) -> Option<Self> {
+        let warm: Vec<(f64, f64)> = points
+            .iter()
+            .filter(|(at, _)| *at >= WARM_UP)
+            .map(|(at, value)| (at.as_secs_f64(), float(*value)))
+            .collect();
+        let (first, last) = (warm.first()?, warm.last()?);
+        let (middle, mean) = (
+            average(&warm, |point| point.0),
+            average(&warm, |point| point.1),
+        );
+        let covariance = average(&warm, |(at, value)| (at - middle) * (value - mean));
+        let variance = average(&warm, |(at, _)| (at - middle).powi(2));
+        (warm.len() >= ENOUGH_FOR_A_LINE).then(|| Self {
+            slope: covariance / variance,
+            mean,
+            seconds: last.0 - first.0,
+        })
     }
-    if variance == 0.0 {
-        return 0.0;
+
+    fn an_hour(self) -> f64 {
+        self.slope * HOUR
     }
-    covariance / variance
+
+    fn judge(self) -> Verdict {
+        if self.an_hour() <= KIB_AN_HOUR.max(SHARE_AN_HOUR * self.mean) {
+            Verdict::NoLeak
+        } else if self.slope * self.seconds > BREATH_KIB {
+            Verdict::Leak
+        } else {
+            Verdict::NotJudged("it grew, but by too little to tell in so short a run")
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoLeak => f.write_str("no leak"),
+            Self::Leak => f.write_str("**LEAK**"),
+            Self::NotJudged(why) => write!(f, "not judged: {why}"),
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn average(points: &[(f64, f64)], of: impl Fn((f64, f64)) -> f64) -> f64 {
+    points.iter().copied().map(of).sum::<f64>() / points.len() as f64
 }
 
 #[cfg(test)]
@@ -92,26 +154,40 @@ fn slope(values: &[u64]) -> f64 {
 mod tests {
     use super::*;
 
+    fn verdict(kind: Kind, values: impl IntoIterator<Item = u64>) -> Verdict {
+        let times = (1..).map(|number| Duration::from_secs(30 * number));
+        let points: Vec<Point> = times.zip(values).collect();
+        Trend::of(kind, &points).unwrap().verdict
+    }
+
     #[test]
     fn one_descriptor_more_is_a_leak() {
-        let leak = |values: &[u64]| Trend::of(Kind::Count, values).unwrap().is_leak;
-        assert!(!leak(&[7, 7, 7, 7, 7, 7]));
-        assert!(!leak(&[7, 8, 7, 7, 9, 7]));
-        assert!(leak(&[7, 7, 7, 7, 8, 8]));
-        assert!(leak(&[7, 8, 9]));
+        let of = |values: &[u64]| verdict(Kind::Count, values.iter().copied());
+        assert_eq!(of(&[7, 7, 7, 7, 7, 7]), Verdict::NoLeak);
+        assert_eq!(of(&[7, 8, 7, 7, 9, 7]), Verdict::NoLeak);
+        assert_eq!(of(&[7, 7, 7, 7, 8, 8]), Verdict::Leak);
+        assert_eq!(of(&[7, 8, 9]), Verdict::Leak);
+        assert!(matches!(of(&[7, 8]), Verdict::NotJudged(_)));
     }
 
     #[test]
     fn memory_that_grows_all_along_is_a_leak_and_breathing_is_none() {
-        let trend = |value: fn(u64) -> u64| {
-            let values: Vec<u64> = (0..100).map(value).collect();
-            Trend::of(Kind::Kib, &values).unwrap()
-        };
-        let growing = trend(|index| 10_000 + 20 * index);
-        assert!(growing.is_leak);
-        assert!((growing.growth - 20.0 * 89.0).abs() < 1.0, "{growing:?}");
-        assert!(!trend(|index| 10_000 + 300 * (index % 2)).is_leak);
+        let hour = |value: fn(u64) -> u64| verdict(Kind::Kib, (0..120).map(value));
+        assert_eq!(hour(|index| 10_000 + 5 * index), Verdict::Leak);
+        assert_eq!(hour(|index| 10_000 + 4 * index), Verdict::NoLeak);
+        assert_eq!(hour(|index| 10_000 + 300 * (index % 2)), Verdict::NoLeak);
         // A pool that fills at first.
-        assert!(!trend(|index| 10_000 + 100 * index.min(8)).is_leak);
+        assert_eq!(hour(|index| 10_000 + 100 * index.min(8)), Verdict::NoLeak);
+    }
+
+    #[test]
+    fn a_short_run_says_nothing_of_memory() {
+        let growing = |samples| verdict(Kind::Kib, (0..samples).map(|index| 2_800 + 20 * index));
+        assert!(matches!(growing(15), Verdict::NotJudged(_)));
+        assert!(matches!(growing(24), Verdict::NotJudged(_)));
+        assert_eq!(growing(26), Verdict::Leak);
+        // As fast, but so far only one extent.
+        let step = (0..26).map(|index| 2_800 + 132 * (index / 18));
+        assert!(matches!(verdict(Kind::Kib, step), Verdict::NotJudged(_)));
     }
 }
