@@ -1,14 +1,17 @@
 //! The attempts, and how each has to end.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
 
 use nix::errno::Errno;
 use nix::libc::{self, c_char, c_long};
+use nix::sys::socket::{
+    self, AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, sendmsg, sendto,
+};
 
 use crate::outcome::Outcome::{self, Done, Killed, Refused};
 use crate::world::Worker::{self, Plain, WithPasswords, WithUnixUpstream};
@@ -78,6 +81,9 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
         connect_to_a_stranger,
         Refused(Errno::EACCES),
     ),
+    // Landlock is asked about connect(2) only.
+    attempt("connect_by_sendto", Plain, connect_by_sendto, ABSENT),
+    attempt("connect_by_sendmsg", Plain, connect_by_sendmsg, ABSENT),
     // With the embedded API, files can be opened where the passwords are.
     attempt("keep_a_password", WithPasswords, keep_a_password, Done),
     attempt(
@@ -167,6 +173,25 @@ fn connect_to_nova(world: &World) -> nix::Result<()> {
 
 fn connect_to_a_stranger(world: &World) -> nix::Result<()> {
     errno(TcpStream::connect(world.stranger))
+}
+
+/// TCP Fast Open: what is sent opens the connection (tcp(7)).
+const OPENING: MsgFlags = MsgFlags::from_bits_retain(libc::MSG_FASTOPEN);
+
+fn connect_by_sendto(world: &World) -> nix::Result<()> {
+    let (socket, stranger) = (tcp_socket()?, SockaddrStorage::from(world.stranger));
+    sendto(socket.as_raw_fd(), b"x", &stranger, OPENING).map(drop)
+}
+
+fn connect_by_sendmsg(world: &World) -> nix::Result<()> {
+    let (socket, stranger) = (tcp_socket()?, SockaddrStorage::from(world.stranger));
+    let bytes = [IoSlice::new(b"x")];
+    sendmsg(socket.as_raw_fd(), &bytes, &[], OPENING, Some(&stranger)).map(drop)
+}
+
+fn tcp_socket() -> nix::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::Inet, SockType::Stream);
+    socket::socket(family, kind, SockFlag::empty(), None)
 }
 
 fn read_a_file(_: &World) -> nix::Result<()> {

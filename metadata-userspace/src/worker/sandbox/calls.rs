@@ -96,8 +96,6 @@ const NEEDED: &[&[c_long]] = &[
         libc::SYS_writev,
         libc::SYS_recvfrom,
         libc::SYS_recvmsg,
-        libc::SYS_sendto,
-        libc::SYS_sendmsg,
         libc::SYS_shutdown,
         libc::SYS_close,
         libc::SYS_getsockopt,
@@ -203,6 +201,8 @@ pub(super) fn needed(needs: &Needs) -> Result<Calls, BackendError> {
         calls.extend(with_any_arguments(older::FILES));
     }
     calls.insert(libc::SYS_socket, sockets(needs)?);
+    calls.insert(libc::SYS_sendto, on_a_connection(3)?);
+    calls.insert(libc::SYS_sendmsg, on_a_connection(2)?);
     calls.insert(libc::SYS_clone, threads()?);
     calls.insert(libc::SYS_mmap, not_executable()?);
     calls.insert(libc::SYS_mprotect, not_executable()?);
@@ -231,6 +231,14 @@ fn sockets(needs: &Needs) -> Result<Vec<SeccompRule>, BackendError> {
         ])
     };
     families.into_iter().chain(unix).map(rule).collect()
+}
+
+/// Sending where a connection is open. With MSG_FASTOPEN it would open one to any server:
+/// Landlock is asked by connect(2) alone. The flags are this argument.
+fn on_a_connection(flags: u8) -> Result<Vec<SeccompRule>, BackendError> {
+    let known = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    let condition = masked(flags, u64::from(!known.unsigned_abs()), 0)?;
+    Ok(vec![SeccompRule::new(vec![condition])?])
 }
 
 /// Threads of this process; no process, and no namespace.
