@@ -8,6 +8,7 @@ pub mod activity;
 pub mod adoption;
 pub mod broker;
 pub mod control;
+mod dispatch;
 pub mod holder;
 pub mod inherited;
 mod kill;

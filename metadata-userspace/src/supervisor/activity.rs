@@ -49,6 +49,11 @@ impl Activity {
         self.has_guests = self.watched.len() > watched;
     }
 
+    /// Whether those of guests are watched.
+    pub fn has_guests(&self) -> bool {
+        self.has_guests
+    }
+
     /// Has everything reported once more.
     pub fn arm(&self) {
         for socket in &self.watched {

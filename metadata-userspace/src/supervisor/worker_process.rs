@@ -1,19 +1,22 @@
 //! Keeping a worker alive, briefed, and supplied with sockets.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
 
 use nix::unistd::Uid;
+use serde::de::Error as _;
 use tokio::process::Child;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::activity::Activity;
 use super::broker;
 use super::control::{Control, ControlError, to_memory_file};
+use super::dispatch::{hand_over, send, tell};
 use super::kill::kill_as;
 use super::listeners::{Listener, Listeners};
 use super::look_ups::LookUps;
@@ -73,6 +76,9 @@ pub struct WorkerProcess {
     missed: BTreeSet<Missed>,
     /// Whether somebody waits to hear that all is served.
     is_awaited: bool,
+    /// Whether the worker waits to hear how the host is doing: it is told once, however
+    /// often it asks.
+    is_asked: bool,
     commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::UnboundedSender<Event>,
 }
@@ -99,6 +105,7 @@ impl WorkerProcess {
             listeners: Listeners::default(),
             missed: BTreeSet::new(),
             is_awaited: false,
+            is_asked: false,
             commands,
             events,
         }
@@ -140,24 +147,27 @@ impl WorkerProcess {
         };
         let mut names = LookUps::new(&self.briefing.config);
         let mut vigil = Vigil::begin();
+        let mut has_spoken = false;
         loop {
+            // A worker that does not stop to speak must not keep all else waiting.
+            let listens = !std::mem::take(&mut has_spoken);
             let done = tokio::select! {
                 // What it said before it was asked for the last time counts.
                 biased;
                 status = worker.child.wait() => return End::Died(status),
-                report = worker.control.receive::<Report>() => match report {
-                    Ok((Report::Guests, set)) => {
-                        set.into_iter().for_each(|set| activity.watch_guests(set));
-                        Ok(())
+                report = worker.control.receive::<Report>(), if listens => {
+                    has_spoken = true;
+                    match report {
+                        Ok((Report::Guests, set)) => watch_guests(&mut activity, set),
+                        Ok((Report::Alive, _)) => {
+                            vigil.has_answered();
+                            Ok(())
+                        }
+                        Ok((report, _)) => self.heard(&worker.control, report, &mut names).await,
+                        Err(error) => Err(error),
                     }
-                    Ok((Report::Alive, _)) => {
-                        vigil.has_answered();
-                        Ok(())
-                    }
-                    Ok((report, _)) => self.heard(&worker.control, report, &mut names).await,
-                    Err(error) => Err(error),
                 },
-                turn = vigil.turn(&activity, !self.missed.is_empty()) => match turn {
+                turn = vigil.turn(&activity, !self.missed.is_empty()), if listens => match turn {
                     Turn::Ask => self.ask_anew(&worker.control).await,
                     Turn::Wait => Ok(()),
                     Turn::GiveUp => Err(ControlError::Stuck(vigil::PATIENCE)),
@@ -174,6 +184,7 @@ impl WorkerProcess {
                     }
                     None => return End::Dismissed,
                 },
+                () = yield_now(), if !listens => Ok(()),
             };
             if let Err(error) = done {
                 return self.gone(&mut worker.child, &error).await;
@@ -220,6 +231,7 @@ impl WorkerProcess {
 
     async fn brief(&mut self, control: &Control) -> Result<(), ControlError> {
         self.missed.clear();
+        self.is_asked = false;
         let briefing = to_memory_file(&self.briefing)?;
         tell(control, &Order::Start, Some(briefing.as_fd())).await?;
         let succession = self.succession.as_fd();
@@ -241,16 +253,19 @@ impl WorkerProcess {
     ) -> Result<(), ControlError> {
         match report {
             Report::AskHostState => {
-                let _ = self.events.send(Event::AskHostState);
+                if !std::mem::replace(&mut self.is_asked, true) {
+                    let _ = self.events.send(Event::AskHostState);
+                }
                 Ok(())
             }
-            Report::LookUp { host } => {
-                names.begin(host);
-                Ok(())
-            }
+            Report::LookUp { host } => match names.begin(host) {
+                Some(refused) => tell(control, &Order::LookedUp(refused), None).await,
+                None => Ok(()),
+            },
             Report::Ready => {
-                self.is_awaited = false;
-                let _ = self.events.send(Event::Ready);
+                if std::mem::take(&mut self.is_awaited) {
+                    let _ = self.events.send(Event::Ready);
+                }
                 Ok(())
             }
             Report::Connect { path } => {
@@ -260,11 +275,21 @@ impl WorkerProcess {
                 tell(control, &Order::Connected { path, problem }, socket).await
             }
             Report::Missed(missed) => {
-                self.missed.insert(missed);
+                self.note_missed(missed);
                 Ok(())
             }
             // Heard where the worker is attended.
             Report::Alive | Report::Guests => Ok(()),
+        }
+    }
+
+    fn note_missed(&mut self, missed: Missed) {
+        let was_ordered = match missed {
+            Missed::Listener(id) => self.listeners.get(id).is_some(),
+            Missed::Inventory => true,
+        };
+        if was_ordered {
+            self.missed.insert(missed);
         }
     }
 
@@ -292,7 +317,8 @@ impl WorkerProcess {
             Command::Close { id } | Command::Retire { id } => self.listeners.remove(id),
             Command::Inventory(inventory) => self.briefing.inventory = inventory,
             Command::Ready => self.is_awaited = true,
-            Command::HostState(_) | Command::RealmChanged { .. } => {}
+            Command::HostState(_) => self.is_asked = false,
+            Command::RealmChanged { .. } => {}
         }
     }
 
@@ -310,27 +336,6 @@ impl WorkerProcess {
     }
 }
 
-async fn send(control: &Control, command: &Command) -> Result<(), ControlError> {
-    match command {
-        Command::Open { id, listener } => hand_over(control, *id, listener).await,
-        Command::Close { id } => tell(control, &Order::Close { id: *id }, None).await,
-        Command::Retire { id } => tell(control, &Order::Retire { id: *id }, None).await,
-        Command::Inventory(inventory) => {
-            let file = to_memory_file(inventory)?;
-            tell(control, &Order::Inventory, Some(file.as_fd())).await
-        }
-        Command::Ready => tell(control, &Order::Ready, None).await,
-        Command::RealmChanged { realm } => {
-            let realm = realm.clone();
-            tell(control, &Order::RealmChanged { realm }, None).await
-        }
-        Command::HostState(state) => {
-            let file = to_memory_file(state)?;
-            tell(control, &Order::HostState, Some(file.as_fd())).await
-        }
-    }
-}
-
 /// Those of guests are many, and the worker has them in one set.
 fn watch(activity: &mut Activity, listener: &Listener) {
     if !matches!(*listener.role, ListenerRole::Proxy { .. }) {
@@ -338,26 +343,14 @@ fn watch(activity: &mut Activity, listener: &Listener) {
     }
 }
 
-async fn hand_over(
-    control: &Control,
-    id: ListenerId,
-    listener: &Listener,
-) -> Result<(), ControlError> {
-    let order = Order::Listen {
-        id,
-        role: ListenerRole::clone(&listener.role),
-    };
-    tell(control, &order, Some(listener.socket.as_fd())).await
-}
-
-/// A worker that takes no orders must not hold the supervisor up.
-async fn tell(
-    control: &Control,
-    order: &Order,
-    file: Option<BorrowedFd<'_>>,
-) -> Result<(), ControlError> {
-    let sent = timeout(vigil::PATIENCE, control.send(order, file)).await;
-    sent.unwrap_or(Err(ControlError::Stuck(vigil::PATIENCE)))
+/// Each that comes is kept as long as the worker is.
+fn watch_guests(activity: &mut Activity, set: Option<OwnedFd>) -> Result<(), ControlError> {
+    if activity.has_guests() {
+        let twice = "it has told of the guests' sockets before";
+        return Err(serde_json::Error::custom(twice).into());
+    }
+    set.into_iter().for_each(|set| activity.watch_guests(set));
+    Ok(())
 }
 
 async fn drain(mut worker: Spawned, uid: Uid) {
@@ -383,3 +376,7 @@ fn report_death(status: &std::io::Result<ExitStatus>) {
         Err(error) => tracing::error!(%error, "lost the worker; starting another"),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
