@@ -26,7 +26,12 @@ const SLOWEST_INPUT: usize = 5;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// How long each target runs
-    #[arg(long, default_value_t = 60, value_name = "N")]
+    #[arg(
+        long,
+        default_value_t = 60,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     seconds: u64,
     /// These targets alone, the files of fuzz/targets
     targets: Vec<String>,
