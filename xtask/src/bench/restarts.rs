@@ -32,9 +32,12 @@ const NOTES: &[&str] = &[
      of those before; every second one on a new connection, the others on connections that are \
      kept; latencies are counted from when a request was due",
     "closed idle: a request met the end of a kept connection, as with any server, and was sent \
-     again on a new one (RFC 9112, 9.3.1)",
-    "in flight: cut off on an established connection, sent before all threads of a killed \
-     worker had ended and noticed after the kill; whatever else fails is a failure",
+     again on a new one (RFC 9112, 9.3.1); it is counted once more by what became of it then",
+    "in flight: cut off by a reset or an end, sent before all threads of a killed worker had \
+     ended and noticed within 1 s of that; those on kept connections of which no answer had come \
+     were sent again, the others are lost. Whether the worker had accepted the connection, a \
+     guest cannot see. Whatever else fails is a failure, also a request that is not answered \
+     and whose kept connection ends 1 s later",
     "a killed daemon is started again after 0.5 s, as by the unit; upgrades are reloads after \
      another release was installed: other programs, another ABI, and this release again",
 ];

@@ -54,11 +54,20 @@ impl Kills {
     /// Whether what was sent and cut off at these times was on its way during a kill, and
     /// was cut off by it, not by the next worker.
     pub fn hit(&self, sent: Instant, cut: Instant) -> bool {
-        self.all().iter().any(|kill| {
-            let was_on_its_way = kill.ended.is_none_or(|ended| sent <= ended);
-            let is_by_it = kill.ended.is_none_or(|ended| cut <= ended + NOTICED_WITHIN);
-            was_on_its_way && kill.began <= cut && is_by_it
-        })
+        self.noticed_after(sent, cut).is_some()
+    }
+
+    /// How long after the end of such a kill it was noticed.
+    pub fn noticed_after(&self, sent: Instant, cut: Instant) -> Option<Duration> {
+        let all = self.all();
+        let on_its_way = all
+            .iter()
+            .filter(|kill| kill.began <= cut && kill.ended.is_none_or(|ended| sent <= ended));
+        let after = on_its_way.map(|kill| {
+            let ended = kill.ended.unwrap_or(cut);
+            cut.saturating_duration_since(ended)
+        });
+        after.min().filter(|after| *after <= NOTICED_WITHIN)
     }
 
     /// The longest time that a worker took to end.

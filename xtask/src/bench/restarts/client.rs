@@ -11,6 +11,7 @@ use nix::poll::{PollFd, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::flight::{Flight, Progress};
+use crate::lab::client::CROSSED_WITHIN;
 
 /// Connections that a guest keeps.
 const KEPT: usize = 8;
@@ -23,8 +24,19 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) struct Cut {
     pub(super) sent: Instant,
     pub(super) noticed: Instant,
-    /// Whether it was sent again, as the connection had been kept and nothing was answered.
-    pub(super) was_sent_again: bool,
+    pub(super) is_on_kept: bool,
+    /// Whether some of its answer had come.
+    pub(super) had_begun: bool,
+}
+
+impl Cut {
+    /// Whether it met the end of a connection that rested, which a server may bring about
+    /// at any time, and is to be sent again (RFC 9112, 9.3.1). An answer that is cut off
+    /// much later was owed.
+    pub(super) fn is_sent_again(&self) -> bool {
+        let is_late = self.noticed - self.sent >= CROSSED_WITHIN;
+        self.is_on_kept && !self.had_begun && !is_late
+    }
 }
 
 /// What became of a guest's requests.
@@ -134,13 +146,14 @@ impl Client {
             Progress::Refused => self.log.refused += 1,
             Progress::Wrong(what) => self.log.failed.push(what),
             Progress::CutOff { had_begun } => {
-                let was_sent_again = flight.is_on_kept && !had_begun;
-                self.log.cut_off.push(Cut {
+                let cut = Cut {
                     sent: flight.sent,
                     noticed: Instant::now(),
-                    was_sent_again,
-                });
-                if was_sent_again {
+                    is_on_kept: flight.is_on_kept,
+                    had_begun,
+                };
+                self.log.cut_off.push(cut);
+                if cut.is_sent_again() {
                     self.flying.push(Flight::connect(flight.due, flight.keeps)?);
                 }
             }

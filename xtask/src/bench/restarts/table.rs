@@ -13,12 +13,13 @@ impl Display for Restarts {
         }
         writeln!(
             f,
-            "\n{:<24}{:>6}{:>10}{:>9}{:>11}{:>8}{:>13}{:>10}{:>12}",
+            "\n{:<24}{:>6}{:>10}{:>9}{:>17}{:>12}{:>8}{:>13}{:>10}{:>12}",
             "",
             "times",
             "answered",
             "refused",
-            "in flight",
+            "in flight: lost",
+            "sent again",
             "failed",
             "closed idle",
             "p99",
@@ -36,6 +37,7 @@ impl Display for Figures {
             answered,
             refused,
             in_flight,
+            in_flight_sent_again,
             failed,
             closed_idle,
             p99_ms,
@@ -49,7 +51,7 @@ impl Display for Figures {
         };
         writeln!(
             f,
-            "{act:<24}{times:>6}{answered:>10}{refused:>9}{in_flight:>11}{failed:>8}{closed_idle:>13}\
+            "{act:<24}{times:>6}{answered:>10}{refused:>9}{in_flight:>17}{in_flight_sent_again:>12}{failed:>8}{closed_idle:>13}\
              {p99_ms:>7.1} ms{slowest_ms:>9.1} ms{verdict}"
         )?;
         let mut failures = self.failures.iter();

@@ -24,6 +24,10 @@ struct Act {
     /// Met the end of a kept connection, and were sent again.
     #[serde(default)]
     closed_idle: usize,
+    /// The same, while a worker was killed; among those below in results before this was
+    /// told apart.
+    #[serde(default)]
+    in_flight_sent_again: usize,
     refused: usize,
     failed: usize,
     /// Cut off by a kill.
@@ -133,7 +137,8 @@ impl Restarts {
             "answered",
             "failed",
             "refused",
-            "in flight",
+            "in flight: lost",
+            "sent again",
             "closed idle",
         ]);
         for act in &self.acts {
@@ -143,6 +148,7 @@ impl Restarts {
                 act.failed,
                 act.refused,
                 act.in_flight,
+                act.in_flight_sent_again,
                 act.closed_idle,
             ];
             let name = std::iter::once(act.act.clone());
