@@ -18,7 +18,7 @@ mod verdicts;
 mod xdp;
 
 use std::collections::HashSet;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use aya::Ebpf;
 use metadata_ebpf::name;
@@ -39,7 +39,7 @@ pub use verdicts::VerdictCount;
 pub use xdp::XdpSlot;
 
 /// Which way frames pass an interface, seen from the namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Direction {
     /// From the guests.
     Ingress,
@@ -131,26 +131,54 @@ impl Datapath {
     /// hook, only the TCX way is left, and that looks the interface up in the
     /// caller's namespace.
     pub fn attach(&mut self, socket: &NamespaceSocket, ifindex: u32) -> Result<(), DatapathError> {
-        let hook = filters::ensure_clsact(socket, ifindex)
-            .map_err(|source| DatapathError::Attach { ifindex, source })?;
+        // These are updated in one step, whoever holds the hook now.
+        if self.has_links(socket, ifindex)? {
+            return self.attach_links(socket, ifindex);
+        }
+        let failed = |source| DatapathError::Attach { ifindex, source };
+        match filters::ensure_clsact(socket, ifindex).map_err(failed)? {
+            Hook::Clsact { is_new } => {
+                for direction in Direction::BOTH {
+                    let program = object::program(&self.ebpf, direction.program())?.fd()?;
+                    filters::put(socket, ifindex, direction, program.as_fd(), is_new)
+                        .map_err(failed)?;
+                }
+                Ok(())
+            }
+            Hook::Foreign => self.attach_links(socket, ifindex),
+        }
+    }
+
+    /// By links alone: behind them a filter of ours would see what they have rewritten, and
+    /// drop it.
+    fn attach_links(
+        &mut self,
+        socket: &NamespaceSocket,
+        ifindex: u32,
+    ) -> Result<(), DatapathError> {
         for direction in Direction::BOTH {
-            match hook {
-                Hook::Clsact { is_new } => {
-                    let program = self.fd(direction)?;
-                    filters::replace(socket, ifindex, direction, program)
-                        .and_then(|()| match is_new {
-                            true => Ok(()),
-                            false => filters::remove_former(socket, ifindex, direction),
-                        })
-                        .map_err(|source| DatapathError::Attach { ifindex, source })?;
-                }
-                Hook::Foreign => {
-                    let program = object::program_mut(&mut self.ebpf, direction.program())?;
-                    tcx::attach(program, &self.pins, socket, ifindex, direction)?;
-                }
+            let program = object::program_mut(&mut self.ebpf, direction.program())?;
+            tcx::attach(program, &self.pins, socket, ifindex, direction)?;
+        }
+        let failed = |source| DatapathError::Attach { ifindex, source };
+        filters::remove_all(socket, ifindex).map_err(failed)
+    }
+
+    /// Whether links of ours are on an interface. Those of another one that had its index
+    /// are unpinned.
+    fn has_links(&self, socket: &NamespaceSocket, ifindex: u32) -> Result<bool, DatapathError> {
+        let inode = socket.namespace_inode();
+        let mut are_there = false;
+        for (interface, direction) in self.pins.links_in(inode)? {
+            if interface != ifindex {
+                continue;
+            }
+            match tcx::find(&self.pins, socket, ifindex, direction)? {
+                Some(_) => are_there = true,
+                None => self.pins.remove_link(inode, ifindex, direction)?,
             }
         }
-        Ok(())
+        Ok(are_there)
     }
 
     /// Takes both programs off an interface. What is not there is no error.
@@ -177,6 +205,19 @@ impl Datapath {
     /// Looks at the hooks of the socket's namespace. Call it inside.
     pub fn look<'a>(&'a self, socket: &'a NamespaceSocket) -> Result<Look<'a>, DatapathError> {
         Look::new(&self.pins, self.ids, socket)
+    }
+
+    /// Forgets the TCX links of an interface that the socket's namespace has no more.
+    pub fn forget_links(
+        &self,
+        socket: &NamespaceSocket,
+        ifindex: u32,
+    ) -> Result<(), DatapathError> {
+        for direction in Direction::BOTH {
+            let inode = socket.namespace_inode();
+            self.pins.remove_link(inode, ifindex, direction)?;
+        }
+        Ok(())
     }
 
     /// Forgets the TCX links of namespaces that are gone. `live` holds the
@@ -206,12 +247,6 @@ impl Datapath {
     pub fn take_verdict_log(&mut self) -> Option<VerdictLog> {
         self.log.take()
     }
-
-    fn fd(&self, direction: Direction) -> Result<BorrowedFd<'_>, DatapathError> {
-        Ok(object::program(&self.ebpf, direction.program())?
-            .fd()?
-            .as_fd())
-    }
 }
 
 /// Takes everything of ours out of one namespace: filters, links, addresses, route.
@@ -225,6 +260,8 @@ pub fn remove_from_namespace(
         detach(&pins, socket, link.index)?;
         xdp::detach(socket, &link)?;
     }
+    // Of interfaces that went before.
+    pins.remove_links_of(socket.namespace_inode())?;
     remove_our_addresses(socket)
         .and_then(|()| remove_route(socket))
         .map_err(DatapathError::Namespace)
@@ -237,18 +274,9 @@ pub fn unload_pins(config: &DatapathConfig) -> Result<(), DatapathError> {
 }
 
 fn detach(pins: &Pins, socket: &NamespaceSocket, ifindex: u32) -> Result<(), DatapathError> {
-    let failed = |source| DatapathError::Detach { ifindex, source };
-    let mut was_filtered = false;
     for direction in Direction::BOTH.into_iter().rev() {
-        let (ours, _) = filters::find(socket, ifindex, direction).map_err(failed)?;
-        if ours.is_some() {
-            filters::remove(socket, ifindex, direction).map_err(failed)?;
-            was_filtered = true;
-        }
         pins.remove_link(socket.namespace_inode(), ifindex, direction)?;
     }
-    if was_filtered {
-        filters::remove_empty_clsact(socket, ifindex).map_err(failed)?;
-    }
-    Ok(())
+    let failed = |source| DatapathError::Detach { ifindex, source };
+    filters::remove_all(socket, ifindex).map_err(failed)
 }

@@ -37,9 +37,7 @@ pub enum DatapathError {
         ifindex: u32,
         source: Box<dyn Error + Send + Sync>,
     },
-    #[error(
-        "cannot attach to interface {ifindex} by TCX from outside its namespace (inode {inode})"
-    )]
+    #[error("cannot see to interface {ifindex} by TCX from outside its namespace (inode {inode})")]
     OutsideNamespace { ifindex: u32, inode: u64 },
     #[error("{0} is there; it is kept, and the surplus is dropped by TC")]
     XdpTaken(ForeignProgram),

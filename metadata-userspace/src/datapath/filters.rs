@@ -26,7 +26,7 @@ const PRIORITY: u16 = 80;
 /// branches: one node of 576 bytes then, three for larger ones (`cls_bpf_change` in its
 /// net/sched/cls_bpf.c, `XA_CHUNK_SIZE`).
 const HANDLE: u32 = 0x29;
-/// What it was before; a filter that has it is ours too, and is replaced.
+/// What it was before; a filter that has it is ours too.
 const FORMER_HANDLE: u32 = 0xa9fe;
 const ETH_P_ALL: u16 = 0x0003;
 const CLSACT: &str = "clsact";
@@ -90,14 +90,24 @@ fn hook(socket: &NamespaceSocket, ifindex: u32) -> Result<Hook, NetlinkError> {
     })
 }
 
-/// Puts a program on the interface, in place of one of ours that is there.
-pub(super) fn replace(
+/// Puts a program on the interface, in place of one of ours that is there, whose handle it
+/// gets. Beside it, it would see at ingress what that one has rewritten, and drop it.
+pub(super) fn put(
     socket: &NamespaceSocket,
     ifindex: u32,
     direction: Direction,
     program: BorrowedFd<'_>,
+    is_hook_new: bool,
 ) -> Result<(), NetlinkError> {
-    let mut message = filter(ifindex, direction, HANDLE);
+    let ours = match is_hook_new {
+        true => Vec::new(),
+        false => handles(socket, ifindex, direction)?,
+    };
+    let (handle, surplus) = ours.split_first().unwrap_or((&HANDLE, &[]));
+    for &handle in surplus {
+        remove(socket, ifindex, direction, handle)?;
+    }
+    let mut message = filter(ifindex, direction, *handle);
     message.attributes.push(TcAttribute::Options(vec![
         TcOption::Bpf(TcFilterBpfOption::ProgFd(program.as_raw_fd() as u32)),
         TcOption::Bpf(TcFilterBpfOption::ProgName(direction.program().to_owned())),
@@ -106,14 +116,14 @@ pub(super) fn replace(
     socket.request(RouteNetlinkMessage::NewTrafficFilter(message), NLM_F_CREATE)
 }
 
-/// Takes away what [`replace`] has put another filter beside: that has the former handle.
-/// A frame that met both was rewritten once, as no program touches what is rewritten.
-pub(super) fn remove_former(
+/// Those of our filters. One, unless an earlier daemon ended while it exchanged them.
+fn handles(
     socket: &NamespaceSocket,
     ifindex: u32,
     direction: Direction,
-) -> Result<(), NetlinkError> {
-    remove_handle(socket, ifindex, direction, FORMER_HANDLE)
+) -> Result<Vec<u32>, NetlinkError> {
+    let all = list(socket, ifindex, parent(direction))?;
+    Ok(all.iter().filter(|one| is_ours(one)).map(handle).collect())
 }
 
 /// The id of the program in our filter, if the interface has it, and other people's
@@ -182,17 +192,23 @@ fn foreign_program(filter: &Dumped, direction: Direction, ours: u16) -> Option<F
     })
 }
 
-/// Takes our filter off the interface; none there is no error.
-pub(super) fn remove(
-    socket: &NamespaceSocket,
-    ifindex: u32,
-    direction: Direction,
-) -> Result<(), NetlinkError> {
-    remove_handle(socket, ifindex, direction, HANDLE)?;
-    remove_former(socket, ifindex, direction)
+/// Takes our filters off the interface, and a clsact qdisc that is empty then; none there
+/// is no error.
+pub(super) fn remove_all(socket: &NamespaceSocket, ifindex: u32) -> Result<(), NetlinkError> {
+    let mut was_filtered = false;
+    for direction in Direction::BOTH.into_iter().rev() {
+        for handle in handles(socket, ifindex, direction)? {
+            remove(socket, ifindex, direction, handle)?;
+            was_filtered = true;
+        }
+    }
+    match was_filtered {
+        true => remove_empty_clsact(socket, ifindex),
+        false => Ok(()),
+    }
 }
 
-fn remove_handle(
+fn remove(
     socket: &NamespaceSocket,
     ifindex: u32,
     direction: Direction,
@@ -210,10 +226,7 @@ fn remove_handle(
 ///
 /// The kernel cannot tell who made a qdisc; an empty one does nothing, and
 /// whoever wants it makes it again, as we do.
-pub(super) fn remove_empty_clsact(
-    socket: &NamespaceSocket,
-    ifindex: u32,
-) -> Result<(), NetlinkError> {
+fn remove_empty_clsact(socket: &NamespaceSocket, ifindex: u32) -> Result<(), NetlinkError> {
     let is_foreign = hook(socket, ifindex)? == Hook::Foreign;
     if is_foreign || has_filters(socket, ifindex)? {
         return Ok(());

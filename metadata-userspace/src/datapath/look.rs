@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::foreign::ForeignProgram;
+use super::foreign::{ForeignProgram, Order};
 use super::pins::Pins;
 use super::{DatapathError, Direction, ProgramIds, filters, tcx};
 use crate::netlink::NamespaceSocket;
@@ -21,7 +21,7 @@ pub struct AttachState {
 pub struct Attached {
     pub program_id: u32,
     pub by: AttachedBy,
-    /// False for a program of an earlier load: attach again to replace it.
+    /// False for a program of an earlier load, or one beside another: attach again.
     pub is_current: bool,
 }
 
@@ -54,8 +54,8 @@ pub struct Look<'a> {
     socket: &'a NamespaceSocket,
     /// Interfaces where filters can be.
     hooked: BTreeSet<u32>,
-    /// Whether links of ours can be.
-    are_links: bool,
+    /// Where links of ours are, or were.
+    linked: BTreeSet<(u32, Direction)>,
 }
 
 impl<'a> Look<'a> {
@@ -69,13 +69,19 @@ impl<'a> Look<'a> {
             ids,
             socket,
             hooked: filters::hooked(socket).map_err(DatapathError::Namespace)?,
-            are_links: pins.have_links(),
+            linked: pins.links_in(socket.namespace_inode())?,
         })
     }
 
     /// Whether anything of ours may be on an interface.
     pub fn may_have_ours(&self, ifindex: u32) -> bool {
-        self.are_links || self.hooked.contains(&ifindex)
+        let mut linked = self.linked.iter();
+        self.hooked.contains(&ifindex) || linked.any(|&(index, _)| index == ifindex)
+    }
+
+    /// Interfaces for which links of ours are pinned, be they there or not.
+    pub fn linked(&self) -> BTreeSet<u32> {
+        self.linked.iter().map(|&(index, _)| index).collect()
     }
 
     /// What the kernel has on an interface.
@@ -101,18 +107,25 @@ impl<'a> Look<'a> {
             true => filters::find(self.socket, ifindex, direction).map_err(inspect)?,
             false => (None, Vec::new()),
         };
-        let by_tcx = match by_filter {
-            None if self.are_links => tcx::find(self.pins, self.socket, ifindex, direction)?,
-            _ => None,
+        let by_tcx = match self.linked.contains(&(ifindex, direction)) {
+            true => tcx::find(self.pins, self.socket, ifindex, direction)?,
+            false => None,
         };
         foreign.extend(tcx::others(self.socket, ifindex, direction, by_tcx));
-        foreign.extend(filters);
+        foreign.extend(filters.into_iter().map(|filter| ForeignProgram {
+            runs: match by_tcx {
+                Some(_) => Order::After,
+                None => filter.runs,
+            },
+            ..filter
+        }));
         if by_tcx.is_some() && direction == Direction::Ingress {
             foreign.extend(filters::classic(self.socket, ifindex).map_err(inspect)?);
         }
-        let found = by_filter
-            .map(|program_id| (program_id, AttachedBy::Filter))
-            .or(by_tcx.map(|program_id| (program_id, AttachedBy::Tcx)));
+        let found = by_tcx
+            .map(|program_id| (program_id, AttachedBy::Tcx))
+            .or(by_filter.map(|program_id| (program_id, AttachedBy::Filter)));
+        let are_two = by_tcx.is_some() && by_filter.is_some();
         let current = match direction {
             Direction::Ingress => self.ids.steer,
             Direction::Egress => self.ids.restore,
@@ -120,7 +133,7 @@ impl<'a> Look<'a> {
         Ok(found.map(|(program_id, by)| Attached {
             program_id,
             by,
-            is_current: program_id == current,
+            is_current: program_id == current && !are_two,
         }))
     }
 }

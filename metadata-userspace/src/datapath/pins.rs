@@ -12,7 +12,7 @@
 //! its pin; links stand outside the version, since any version may take them
 //! over.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,17 +71,40 @@ impl Pins {
     }
 
     pub(super) fn link(&self, namespace: u64, ifindex: u32, direction: Direction) -> PathBuf {
-        let side = match direction {
-            Direction::Ingress => "ingress",
-            Direction::Egress => "egress",
-        };
+        let side = side(direction);
         self.links().join(format!("{namespace}-{ifindex}-{side}"))
     }
 
-    /// Whether any link is pinned, of whatever namespace: most hosts have none. To look for
-    /// one that is not there has the kernel remember that.
-    pub(super) fn have_links(&self) -> bool {
-        fs::read_dir(self.links()).map_or(true, |mut files| files.next().is_some())
+    /// The interfaces of a namespace that links are pinned for. All links are gone through:
+    /// most hosts have none, and to look for one that is not there has the kernel remember
+    /// that.
+    pub(super) fn links_in(&self, namespace: u64) -> Result<BTreeSet<(u32, Direction)>, PinsError> {
+        let pinned = self.pinned_links()?;
+        let here = pinned.iter().filter(|link| link.namespace == namespace);
+        Ok(here
+            .filter_map(|link| Some((link.interface, link.direction?)))
+            .collect())
+    }
+
+    /// Unpins all links of a namespace.
+    pub(super) fn remove_links_of(&self, namespace: u64) -> Result<(), PinsError> {
+        self.remove_links_if(|link| link.namespace == namespace)
+    }
+
+    fn remove_links_if(&self, is_meant: impl Fn(&PinnedFor) -> bool) -> Result<(), PinsError> {
+        let pinned = self.pinned_links()?;
+        let mut meant = pinned.iter().filter(|link| is_meant(link));
+        meant.try_for_each(|link| unpin_link(&link.path))
+    }
+
+    fn pinned_links(&self) -> Result<Vec<PinnedFor>, PinsError> {
+        let paths = match directory(&self.links()) {
+            Err(PinsError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Vec::new()
+            }
+            listed => listed?,
+        };
+        Ok(paths.into_iter().filter_map(PinnedFor::parse).collect())
     }
 
     fn links(&self) -> PathBuf {
@@ -162,16 +185,7 @@ impl Pins {
 
     /// Unpins the links of every namespace but these.
     pub(super) fn prune_links(&self, live: &HashSet<u64>) -> Result<(), PinsError> {
-        for link in directory(&self.links())? {
-            let is_live = link
-                .file_name()
-                .and_then(|name| name.to_str()?.split('-').next()?.parse().ok())
-                .is_some_and(|namespace| live.contains(&namespace));
-            if !is_live {
-                unpin_link(&link)?;
-            }
-        }
-        Ok(())
+        self.remove_links_if(|link| !live.contains(&link.namespace))
     }
 
     /// Removes the whole tree, and its mount if that is at the tree's root.
@@ -192,6 +206,40 @@ impl Pins {
             return Ok(());
         }
         fs::remove_dir(&self.root).map_err(failed("remove", &self.root))
+    }
+}
+
+/// What the name of a link says.
+struct PinnedFor {
+    path: PathBuf,
+    namespace: u64,
+    interface: u32,
+    /// Nothing while it has its unfinished name.
+    direction: Option<Direction>,
+}
+
+impl PinnedFor {
+    fn parse(path: PathBuf) -> Option<Self> {
+        let mut parts = path.file_name()?.to_str()?.splitn(3, '-');
+        let namespace = parts.next()?.parse().ok()?;
+        let interface = parts.next()?.parse().ok()?;
+        let name = parts.next()?;
+        let direction = Direction::BOTH
+            .into_iter()
+            .find(|&direction| side(direction) == name);
+        Some(Self {
+            path,
+            namespace,
+            interface,
+            direction,
+        })
+    }
+}
+
+const fn side(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "ingress",
+        Direction::Egress => "egress",
     }
 }
 

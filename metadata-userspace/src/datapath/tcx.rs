@@ -12,7 +12,6 @@ use std::os::unix::fs::MetadataExt;
 use aya::programs::links::{FdLink, LinkError, LinkOrder, PinnedLink};
 use aya::programs::tc::TcAttachOptions;
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
-use aya::sys::SyscallError;
 use nix::libc;
 use nix::net::if_::if_indextoname;
 
@@ -39,35 +38,34 @@ pub(super) fn attach(
     let failed = |source| DatapathError::Tcx { ifindex, source };
     let path = pins.link(inode, ifindex, direction);
     if let Ok(pinned) = PinnedLink::from_pin(&path) {
-        match update(program, pinned) {
-            Ok(()) => return Ok(()),
-            // The link outlived its interface.
-            Err(error) if is_dead_link(&error) => pins.remove_link(inode, ifindex, direction)?,
-            Err(error) => return Err(failed(error.into())),
-        }
+        return update(program, pinned).map_err(|error| failed(error.into()));
     }
     let link = create(program, ifindex, direction).map_err(failed)?;
     pins.replace(&path, |path| link.pin(path).map(drop))?;
     Ok(())
 }
 
-/// The id of the program in our link, if there is one.
+/// The id of the program in the link that is pinned for an interface of the caller's
+/// namespace; `None` if the link was another's that had this index.
 pub(super) fn find(
     pins: &Pins,
     socket: &NamespaceSocket,
     ifindex: u32,
     direction: Direction,
 ) -> Result<Option<u32>, DatapathError> {
-    let path = pins.link(socket.namespace_inode(), ifindex, direction);
+    let inode = socket.namespace_inode();
+    if !is_inside(inode) {
+        return Err(DatapathError::OutsideNamespace { ifindex, inode });
+    }
+    let path = pins.link(inode, ifindex, direction);
     let failed = |source| DatapathError::Link {
         path: path.clone(),
         source,
     };
-    if !path.exists() {
-        return Ok(None);
-    }
     let link = FdLink::from(PinnedLink::from_pin(&path).map_err(failed)?);
-    Ok(Some(link.info().map_err(failed)?.program_id()))
+    let link = link.info().map_err(failed)?;
+    let is_there = links_at(ifindex, direction).contains(&link.id());
+    Ok(is_there.then(|| link.program_id()))
 }
 
 /// Other people's TCX programs, of which those before ours in the list run before it;
@@ -78,7 +76,7 @@ pub(super) fn others(
     direction: Direction,
     ours: Option<u32>,
 ) -> Vec<ForeignProgram> {
-    if number(ifindex, direction) == 0 || !is_inside(socket.namespace_inode()) {
+    if links_at(ifindex, direction).is_empty() || !is_inside(socket.namespace_inode()) {
         return Vec::new();
     }
     let Some(name) = if_indextoname(ifindex)
@@ -108,18 +106,26 @@ pub(super) fn others(
         .collect()
 }
 
-/// How many programs there are, in the caller's namespace; none on a kernel without TCX.
-/// aya tells more, but takes an interface's name, which costs two sockets.
-fn number(ifindex: u32, direction: Direction) -> u32 {
+/// The id of each program's link at a hook of the caller's namespace, 0 for one without;
+/// nothing on a kernel without TCX. aya tells no links, and takes an interface's name, which
+/// costs two sockets.
+fn links_at(ifindex: u32, direction: Direction) -> Vec<u32> {
+    let mut programs = [0_u32; MOST_PROGRAMS];
+    let mut links = [0_u32; MOST_PROGRAMS];
     let mut query = Query {
         ifindex,
+        // The kernel tells no links to who does not ask for programs.
+        program_ids: programs.as_mut_ptr() as u64,
+        link_ids: links.as_mut_ptr() as u64,
+        count: MOST_PROGRAMS as u32,
         attach_type: match direction {
             Direction::Ingress => BPF_TCX_INGRESS,
             Direction::Egress => BPF_TCX_EGRESS,
         },
         ..Query::default()
     };
-    // SAFETY: the kernel reads and writes within the size of `query`; no list is asked for.
+    // SAFETY: the kernel reads and writes within the size of `query`, and `count` numbers in
+    // each list, which outlive the call.
     let asked = unsafe {
         libc::syscall(
             libc::SYS_bpf,
@@ -128,15 +134,18 @@ fn number(ifindex: u32, direction: Direction) -> u32 {
             size_of::<Query>(),
         )
     };
+    let found = links.iter().take(query.count as usize);
     match asked {
-        0 => query.count,
-        _ => 0,
+        0 => found.copied().collect(),
+        _ => Vec::new(),
     }
 }
 
 const BPF_PROG_QUERY: libc::c_int = 16;
 const BPF_TCX_INGRESS: u32 = 46;
 const BPF_TCX_EGRESS: u32 = 47;
+/// `BPF_MPROG_MAX` of the kernel's include/linux/bpf_mprog.h.
+const MOST_PROGRAMS: usize = 64;
 
 /// `query` in `union bpf_attr` of linux/bpf.h.
 #[derive(Default)]
@@ -180,13 +189,6 @@ fn side(direction: Direction) -> TcAttachType {
         Direction::Ingress => TcAttachType::Ingress,
         Direction::Egress => TcAttachType::Egress,
     }
-}
-
-fn is_dead_link(error: &ProgramError) -> bool {
-    let ProgramError::SyscallError(SyscallError { io_error, .. }) = error else {
-        return false;
-    };
-    io_error.raw_os_error() == Some(libc::ENOLINK)
 }
 
 fn is_inside(namespace: u64) -> bool {

@@ -15,7 +15,7 @@ use crate::netlink::{InterfaceAddress, LOOPBACK, Link, NamespaceSocket};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attached {
     Nothing,
-    /// Some of the programs only, or programs of another daemon's life.
+    /// Some of the programs only, two of one, or programs of another daemon's life.
     Outdated,
     Current,
 }
@@ -53,16 +53,25 @@ pub struct ObservedInterface {
 /// Every interface of a namespace, by its index.
 pub type Interfaces = BTreeMap<u32, ObservedInterface>;
 
+/// What one look shows.
+pub(super) struct Observed {
+    pub(super) interfaces: Interfaces,
+    /// Indices that no interface has any more, and links of ours are pinned for.
+    pub(super) gone: Vec<u32>,
+}
+
 /// Looks at the socket's namespace. Call it inside.
 pub(super) fn observe(
     netlink: &NamespaceSocket,
     datapath: &Datapath,
     role: &Role,
-) -> Result<Interfaces, DatapathError> {
+) -> Result<Observed, DatapathError> {
     let addresses = netlink.addresses().map_err(DatapathError::Namespace)?;
     let links = netlink.links().map_err(DatapathError::Namespace)?;
     let look = datapath.look(netlink)?;
-    links
+    let is_gone = |index: &u32| !links.iter().any(|link| link.index == *index);
+    let gone = look.linked().into_iter().filter(is_gone).collect();
+    let interfaces: Result<_, DatapathError> = links
         .into_iter()
         .map(|link| {
             let on_it = addresses.iter().filter(|one| one.interface == link.index);
@@ -78,7 +87,11 @@ pub(super) fn observe(
             };
             Ok((link.index, with_addresses(interface, on_it)))
         })
-        .collect()
+        .collect();
+    Ok(Observed {
+        interfaces: interfaces?,
+        gone,
+    })
 }
 
 fn with_programs(

@@ -7,7 +7,7 @@ use super::answerer;
 use super::handshakes::{self, Handshakes};
 use super::keepers::Hold;
 use super::listener;
-use super::observed::{Attached, Interfaces, Ipv6Address, observe};
+use super::observed::{Attached, Interfaces, Ipv6Address, Observed, observe};
 use super::plan::{Door, Standing, Step, guard_steps, held, is_left, lingers, steps};
 use super::retiring::Retiring;
 use super::role::Role;
@@ -42,7 +42,13 @@ impl Settling<'_> {
     /// Returns its standing and the interfaces that concern us.
     pub(super) fn settle(&mut self) -> Result<(Standing, Interfaces), ServeError> {
         let netlink = NamespaceSocket::open_in(self.namespace.inode)?;
-        let mut interfaces = observe(&netlink, &self.settings.datapath, self.role)?;
+        let Observed {
+            mut interfaces,
+            gone,
+        } = observe(&netlink, &self.settings.datapath, self.role)?;
+        for index in gone {
+            self.settings.datapath.forget_links(&netlink, index)?;
+        }
         let standing = held(self.hold, self.role, &interfaces);
         self.handshakes
             .keep_only(|index| interfaces.contains_key(&index));

@@ -13,6 +13,7 @@ mod foreign;
 mod frames;
 mod pins;
 mod route;
+mod tcx;
 mod upgrade;
 
 use std::io::{Read, Write};

@@ -7,6 +7,7 @@ use anyhow::Result;
 use xtask::lab::namespace;
 use xtask::lab::site::Site;
 use xtask::lab::wait;
+use xtask::process;
 
 use crate::{DOCUMENT, LIMIT, METADATAD};
 
@@ -74,20 +75,51 @@ fn pins(bpffs: &Path) -> Result<usize> {
     Ok(fs::read_dir(bpffs.join("links"))?.count())
 }
 
-#[test]
-fn pins_of_namespaces_that_went_are_swept() -> Result<()> {
+/// Somebody else's qdisc holds the hook: only TCX is left, whose links live by their pins.
+fn served_by_links() -> Result<Site> {
     let mut site = Site::create(METADATAD)?;
-    let name = site.router.namespace().name().to_owned();
     site.daemon.stop()?;
-    // Somebody else's qdisc: only TCX is left, whose links live by their pins.
     let interface = site.guest.router_interface.clone();
     let inside = site.router.namespace();
     inside.sh(&format!("tc qdisc del dev {interface} clsact"))?;
     inside.sh(&format!("tc qdisc add dev {interface} ingress"))?;
     site.daemon.start_again()?;
-    site.daemon.wait_serving(&name)?;
+    site.daemon.wait_serving(site.router.namespace().name())?;
     assert_eq!(pins(site.daemon.bpffs())?, 2);
     assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
+    Ok(site)
+}
+
+#[test]
+fn links_serve_on_across_a_restart_when_the_foreign_qdisc_is_gone() -> Result<()> {
+    let mut site = served_by_links()?;
+    let interface = site.guest.router_interface.clone();
+    let inside = site.router.namespace();
+    inside.sh(&format!("tc qdisc del dev {interface} ingress"))?;
+    site.daemon.stop()?;
+    site.daemon.start_again()?;
+    site.daemon.wait_serving(site.router.namespace().name())?;
+    assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
+    let shown = process::read(&mut site.daemon.command("status"))?;
+    assert!(!shown.contains("beside ours"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn pins_go_with_their_interface_while_a_daemon_runs() -> Result<()> {
+    let site = served_by_links()?;
+    let interface = &site.guest.router_interface;
+    let inside = site.router.namespace();
+    inside.ip(&format!("link delete {interface}"))?;
+    wait::until("no pin is left", LIMIT, || {
+        Ok(pins(site.daemon.bpffs())? == 0)
+    })
+}
+
+#[test]
+fn pins_of_namespaces_that_went_are_swept() -> Result<()> {
+    let mut site = served_by_links()?;
+    let name = site.router.namespace().name().to_owned();
     site.daemon.stop()?;
     namespace::remove(&name);
     site.daemon.start_again()?;
