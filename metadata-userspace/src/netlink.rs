@@ -63,6 +63,8 @@ pub enum NetlinkError {
     /// The kernel refused; `source` holds its errno.
     #[error("{0}{hint}", hint = remedy(.0))]
     Refused(io::Error),
+    #[error("IPv6 is switched off (sysctl net.ipv6.conf.INTERFACE.disable_ipv6 in the namespace)")]
+    Ipv6Off,
     #[error("the kernel's netlink answer makes no sense: {0}")]
     Malformed(String),
     #[error("the kernel's tables changed faster than they could be read")]
@@ -99,7 +101,7 @@ impl NetlinkError {
 
 fn remedy(refusal: &io::Error) -> &'static str {
     match refusal.raw_os_error() {
-        Some(nix::libc::EPERM | nix::libc::EACCES) => "; this takes CAP_NET_ADMIN",
+        Some(nix::libc::EPERM) => "; this takes CAP_NET_ADMIN",
         _ => "",
     }
 }

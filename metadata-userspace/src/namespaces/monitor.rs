@@ -24,9 +24,13 @@ use crate::netlink::{NamespaceSocket, NetlinkError, author};
 use crate::netns::Netns;
 
 /// Links, addresses, and traffic control: somebody may take our filters or our addresses
-/// away.
-const GROUPS: i32 =
-    libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR | libc::RTMGRP_TC;
+/// away. And IPv6's view of links: where the kernel makes no address by itself
+/// (`addr_gen_mode`), nothing else tells that IPv6 was switched on.
+const GROUPS: i32 = libc::RTMGRP_LINK
+    | libc::RTMGRP_IPV4_IFADDR
+    | libc::RTMGRP_IPV6_IFADDR
+    | libc::RTMGRP_IPV6_IFINFO
+    | libc::RTMGRP_TC;
 
 /// Bytes that may wait. The kernel takes memory only for what does wait.
 const BUFFER: usize = 16 << 20;

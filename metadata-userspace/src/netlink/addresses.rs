@@ -111,7 +111,11 @@ impl NamespaceSocket {
             AddressAttribute::RoutePriority(metric),
         ]);
         let request = RouteNetlinkMessage::NewAddress(message);
-        self.request(request, NLM_F_CREATE | NLM_F_EXCL)
+        match self.request(request, NLM_F_CREATE | NLM_F_EXCL) {
+            // `addrconf_add_dev` in the kernel's net/ipv6/addrconf.c.
+            Err(error) if error.errno() == Some(nix::libc::EACCES) => Err(NetlinkError::Ipv6Off),
+            other => other,
+        }
     }
 
     /// Takes an IPv6 address off an interface; none with this prefix is no error.
