@@ -112,16 +112,20 @@ impl Datapath {
     }
 
     /// Makes the place where [`Self::attach`] puts the programs; true if it was not there.
+    /// Then it gets the program of the way back at once, which tells that it is ours to remove.
     ///
     /// Then an interface that was up has lost what it sent meanwhile: the kernel stops
     /// its queues for an RCU grace period (`qdisc_graft`, `dev_deactivate_many` in its
     /// net/sched).
     pub fn prepare(&self, socket: &NamespaceSocket, ifindex: u32) -> Result<bool, DatapathError> {
-        match filters::ensure_clsact(socket, ifindex) {
-            Ok(Hook::Clsact { is_new }) => Ok(is_new),
-            Ok(Hook::Foreign) => Ok(false),
-            Err(source) => Err(DatapathError::Attach { ifindex, source }),
+        let failed = |source| DatapathError::Attach { ifindex, source };
+        let hook = filters::ensure_clsact(socket, ifindex).map_err(failed)?;
+        if hook != (Hook::Clsact { is_new: true }) {
+            return Ok(false);
         }
+        let program = object::program(&self.ebpf, Direction::Egress.program())?.fd()?;
+        filters::put(socket, ifindex, Direction::Egress, program.as_fd(), true).map_err(failed)?;
+        Ok(true)
     }
 
     /// Puts both programs on an interface of the socket's namespace, in place

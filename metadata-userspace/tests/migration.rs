@@ -1,12 +1,17 @@
 //! One hop after the other, on a router that Neutron made and goes on serving.
 
+use std::path::Path;
+use std::time::Duration;
+
 use anyhow::Result;
 use xtask::lab::daemon::{Daemon, Setup};
 use xtask::lab::guest::Guest;
 use xtask::lab::haproxy::Haproxy;
 use xtask::lab::inventory::{self, Instance};
 use xtask::lab::router::{Router, Subnet};
+use xtask::lab::wait;
 
+const LIMIT: Duration = Duration::from_secs(10);
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const DOCUMENT: &str = "/openstack/latest/meta_data.json";
 
@@ -24,6 +29,27 @@ fn answered(daemon: &Daemon) -> Result<(u64, u64)> {
 fn is_haproxys_own(guest: &Guest) -> Result<bool> {
     let response = guest.get(DOCUMENT)?;
     Ok(response.status == 503 && response.header("content-type") == Some("text/html"))
+}
+
+/// It waits, with the hook made, for handshakes that may have been broken by that.
+#[test]
+fn unload_leaves_nothing_of_a_daemon_that_waited_beside_a_haproxy() -> Result<()> {
+    let router = Router::create()?;
+    let guest = Guest::behind(&router, Subnet::TUTORIAL)?;
+    let inside = router.namespace();
+    let qdiscs = || inside.sh(&format!("tc qdisc show dev {}", guest.router_interface));
+    let before = qdiscs()?;
+    let _haproxy = Haproxy::start(&router, Path::new("/nobody-is-here"))?;
+    let instance = Instance::of(&guest, &router, "c1")?;
+    let setup = Setup::new(METADATAD, &[inside.name()], inventory::file(&[instance])?)?;
+    let mut daemon = Daemon::start(setup)?;
+    wait::until("the hook is there", LIMIT, || {
+        Ok(qdiscs()?.contains("clsact"))
+    })?;
+    daemon.stop()?;
+    assert!(daemon.command("unload").status()?.success());
+    assert_eq!(qdiscs()?, before);
+    Ok(())
 }
 
 #[test]

@@ -126,18 +126,19 @@ impl Settling<'_> {
     ) -> Result<bool, ServeError> {
         let interface = interfaces.get(&index);
         let is_first = interface.is_some_and(|interface| interface.attached == Attached::Nothing);
+        let is_prepared = self.handshakes.are_repeated(index);
         // Behind an interface that came to a router which we serve, nobody was served yet.
         let are_we_there = interfaces
             .values()
             .any(|interface| interface.attached == Attached::Current);
         let port = self.settings.config.proxy_port;
-        if !is_first
+        if !(is_first || is_prepared)
             || are_we_there
             || answerer::of_namespace(port, [index].into_iter()) == Answerer::Nobody
         {
             return Ok(false);
         }
-        if self.settings.datapath.prepare(netlink, index)? {
+        if is_first && self.settings.datapath.prepare(netlink, index)? {
             self.handshakes.may_have_broken(index);
         }
         Ok(self.handshakes.are_repeated(index))

@@ -68,6 +68,32 @@ fn filters_are_put_on_replaced_found_and_taken_off() {
 }
 
 #[test]
+fn a_hook_that_was_made_beforehand_goes_and_somebody_elses_stays() {
+    let place = Place::new();
+    let namespace = with_an_interface();
+    let socket = socket_in(&namespace);
+    let index = index_of(&socket, "qr-1");
+    let qdiscs = || namespace.sh("tc qdisc show dev qr-1").unwrap();
+    let datapath = place.load();
+    let take_all_off = || {
+        datapath.detach(&socket, index).unwrap();
+        remove_from_namespace(&place.0, &socket).unwrap();
+    };
+
+    assert!(datapath.prepare(&socket, index).unwrap());
+    assert!(attached(&datapath, &socket, index).steer.is_none());
+    assert!(!datapath.prepare(&socket, index).unwrap());
+    assert!(qdiscs().contains("clsact"));
+    take_all_off();
+    assert!(!qdiscs().contains("clsact"), "{}", qdiscs());
+
+    namespace.sh("tc qdisc add dev qr-1 clsact").unwrap();
+    assert!(!datapath.prepare(&socket, index).unwrap());
+    take_all_off();
+    assert!(qdiscs().contains("clsact"));
+}
+
+#[test]
 fn a_filter_of_the_former_handle_is_replaced_or_taken_off() {
     let place = Place::new();
     let namespace = with_an_interface();
