@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use super::Api;
 use super::password::{MAX_PASSWORD_SIZE, Stored};
 use super::reply::{Refusal, Reply};
 use super::respond::{Answer, form_of_errors, respond};
+use crate::accept::AcceptFaults;
 use crate::body::{Body, BodyError, full};
 use crate::first_request::FirstRequest;
 
@@ -32,8 +33,6 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// answer, but not without end.
 const MAX_BODY_SIZE: usize = 64 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// A full table of open files takes a moment to clear.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const CONFLICT: Refusal = Refusal {
     status: StatusCode::CONFLICT,
@@ -51,6 +50,7 @@ const GET_OR_POST: Refusal = Refusal::bad_request("GET and POST only are support
 /// Answers on `listener` until `stop`, then finishes the requests under way.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) {
     let connections = TaskTracker::new();
+    let faults = AcceptFaults::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -60,10 +60,7 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken
             Ok((stream, _)) => {
                 connections.spawn(serve_connection(stream, Arc::clone(&api), stop.clone()));
             }
-            Err(error) => {
-                tracing::warn!(%error, "the metadata API cannot accept a connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
+            Err(error) => faults.survive("metadata API", &error).await,
         }
     }
     drop(listener);

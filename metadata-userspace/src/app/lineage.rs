@@ -11,6 +11,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Account;
+use crate::supervisor::adoption::{Found, listen_again};
 use crate::supervisor::holder::{self, Holder, Watch};
 use crate::supervisor::inherited::Inherited;
 use crate::supervisor::orphans::Orphans;
@@ -33,8 +34,16 @@ pub struct Lineage {
     account: Account,
     /// Of guests' sockets, if there is somebody to keep the connection to it.
     holder: Option<Kept>,
-    /// What is left besides guests' sockets, by name.
-    belongings: Vec<(&'static str, Rc<OwnedFd>)>,
+    /// What is left besides guests' sockets.
+    belongings: Vec<Belonging>,
+}
+
+/// Something that is left under a name.
+pub struct Belonging {
+    pub name: &'static str,
+    pub descriptor: Rc<OwnedFd>,
+    /// Of a listening socket: how many may wait in it.
+    pub backlog: Option<u32>,
 }
 
 /// Another is started this long after the one before, if that does not live.
@@ -91,11 +100,40 @@ impl Lineage {
     }
 
     /// Leaves something under a name, from now on.
-    pub fn leave(&mut self, name: &'static str, descriptor: Rc<OwnedFd>, was_left: bool) {
+    pub fn leave(&mut self, belonging: Belonging, was_left: bool) {
         if !was_left {
-            self.manager.keep(name, &[&*descriptor]);
+            self.keep(&belonging);
         }
-        self.belongings.push((name, descriptor));
+        self.belongings.push(belonging);
+    }
+
+    fn keep(&self, belonging: &Belonging) {
+        self.manager.keep(belonging.name, &[&*belonging.descriptor]);
+    }
+
+    /// Has every socket listen as it did before the worker had it, which has ended.
+    pub fn renew_sockets(&self) {
+        for belonging in &self.belongings {
+            let Belonging {
+                name,
+                descriptor,
+                backlog: Some(backlog),
+            } = belonging
+            else {
+                continue;
+            };
+            match listen_again(descriptor, *backlog) {
+                Ok(Found::Listening) => {}
+                Ok(Found::Ended) => {
+                    tracing::error!(name, "the worker had ended a socket; it listens again");
+                    // Who keeps sockets drops those that end.
+                    self.keep(belonging);
+                }
+                Err(error) => {
+                    tracing::error!(name, %error, "cannot listen any more; restart the daemon");
+                }
+            }
+        }
     }
 
     /// Guests' sockets that were left.
@@ -186,7 +224,8 @@ impl Lineage {
             Ok(will) => will,
             Err(error) => return NoSuccessor::Handover(error.into()),
         };
-        let belongings = self.belongings.iter().map(|(name, fd)| (*name, fd.as_fd()));
+        let belongings = self.belongings.iter();
+        let belongings = belongings.map(|one| (one.name, one.descriptor.as_fd()));
         let holder = self
             .holder
             .iter()

@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Uid};
 use socket2::Type;
 
 use super::api;
-use super::lineage::Lineage;
+use super::lineage::{Belonging, Lineage};
 use crate::config::Config;
 use crate::supervisor::adoption::{listens_at, listens_on_file};
 use crate::supervisor::inherited::Inherited;
@@ -95,31 +95,43 @@ impl Opener<'_> {
             .inherited
             .take(name, |socket| is_the_one(socket, kind, path, access));
         if let Some(socket) = left {
-            return Ok(self.hold(name, socket, true));
+            return Ok(self.hold(name, socket, backlog, true));
         }
         let socket = if kind == Type::SEQPACKET {
             sockets::unix_messages(path, access, backlog)?
         } else {
             sockets::unix(path, access, backlog)?
         };
-        Ok(self.hold(name, socket, false))
+        Ok(self.hold(name, socket, backlog, false))
     }
 
     fn tcp(&mut self, name: &'static str, address: SocketAddr) -> anyhow::Result<Rc<OwnedFd>> {
+        let backlog = self.config.worker.backlog;
         let left = self
             .inherited
             .take(name, |socket| listens_at(socket, address));
         if let Some(socket) = left {
-            return Ok(self.hold(name, socket, true));
+            return Ok(self.hold(name, socket, backlog, true));
         }
-        let socket = sockets::tcp(address, self.config.worker.backlog)?;
-        Ok(self.hold(name, socket, false))
+        let socket = sockets::tcp(address, backlog)?;
+        Ok(self.hold(name, socket, backlog, false))
     }
 
-    fn hold(&mut self, name: &'static str, socket: OwnedFd, was_left: bool) -> Rc<OwnedFd> {
-        let socket = Rc::new(socket);
-        self.lineage.leave(name, socket.clone(), was_left);
-        socket
+    fn hold(
+        &mut self,
+        name: &'static str,
+        socket: OwnedFd,
+        backlog: u32,
+        was_left: bool,
+    ) -> Rc<OwnedFd> {
+        let descriptor = Rc::new(socket);
+        let belonging = Belonging {
+            name,
+            descriptor: descriptor.clone(),
+            backlog: Some(backlog),
+        };
+        self.lineage.leave(belonging, was_left);
+        descriptor
     }
 }
 

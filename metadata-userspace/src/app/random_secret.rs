@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use anyhow::Context;
 
-use super::lineage::Lineage;
+use super::lineage::{Belonging, Lineage};
 use crate::config::Secret;
 use crate::supervisor::control::{from_memory_file, to_memory_file};
 use crate::supervisor::inherited::Inherited;
@@ -21,12 +21,20 @@ pub(super) fn take_or_make(
     lineage: &mut Lineage,
 ) -> anyhow::Result<Secret> {
     if let Some((secret, file)) = inherited.take_all(NAME).into_iter().find_map(read) {
-        lineage.leave(NAME, Rc::new(file), true);
+        lineage.leave(belonging(file), true);
         return Ok(secret);
     }
     let secret = make()?;
-    lineage.leave(NAME, Rc::new(to_memory_file(&secret)?), false);
+    lineage.leave(belonging(to_memory_file(&secret)?), false);
     Ok(secret)
+}
+
+fn belonging(file: OwnedFd) -> Belonging {
+    Belonging {
+        name: NAME,
+        descriptor: Rc::new(file),
+        backlog: None,
+    }
 }
 
 fn read(file: OwnedFd) -> Option<(Secret, OwnedFd)> {

@@ -258,10 +258,19 @@ impl Supervisor {
             Event::Died => {
                 self.worker.pid = None;
                 self.worker.restarts += 1;
+                self.renew_sockets();
             }
             Event::Ready => self.progress = Progress::Serving,
             Event::AskHostState => self.tell_worker(Command::HostState(self.host_state())),
         }
+    }
+
+    /// Of what a worker did, nothing is to be left to the next.
+    fn renew_sockets(&mut self) {
+        if let Some(Namespaces { registry, .. }) = &mut self.namespaces {
+            registry.renew_sockets();
+        }
+        self.lineage.renew_sockets();
     }
 
     fn host_state(&self) -> HostState {

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::plan::Door;
 use crate::proxy::saved_syn;
+use crate::supervisor::adoption::{Found, listen_again};
 
 /// Where a door is.
 pub fn address(door: Door, port: u16) -> SocketAddr {
@@ -52,13 +53,11 @@ pub fn open(door: Door, port: u16, backlog: u32, namespace: u64) -> io::Result<O
     Ok(socket.into())
 }
 
-/// Makes a socket that listens already what [`open`] would make it: another version may
-/// have opened it, or retired it.
-pub fn adopt(socket: &OwnedFd, backlog: u32, namespace: u64) -> io::Result<()> {
-    let socket = SockRef::from(socket);
-    prepare(&socket, namespace)?;
-    // Changes how many may wait; those who do go on waiting.
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
+/// Makes a socket that was opened before what [`open`] would make it: another version may
+/// have opened it, or retired it, or a worker have done something to it.
+pub fn adopt(socket: &OwnedFd, backlog: u32, namespace: u64) -> io::Result<Found> {
+    prepare(&SockRef::from(socket), namespace)?;
+    listen_again(socket, backlog)
 }
 
 fn prepare(socket: &Socket, namespace: u64) -> io::Result<()> {

@@ -3,6 +3,7 @@
 mod adoption;
 mod entries;
 mod leftovers;
+mod renewal;
 mod room;
 
 use std::collections::BTreeSet;
@@ -58,7 +59,7 @@ pub struct Registry {
     changes: mpsc::UnboundedSender<String>,
     worker: mpsc::UnboundedSender<Command>,
     next_listener: ListenerId,
-    /// Sockets that the service manager does not have yet.
+    /// Sockets that the service manager does not have, or not any more.
     unkept: Vec<Rc<OwnedFd>>,
 }
 

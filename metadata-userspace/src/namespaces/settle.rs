@@ -174,7 +174,7 @@ impl Settling<'_> {
             .take(door)
             .or_else(|| left.take(self.namespace, address))?;
         match listener::adopt(&socket, self.settings.backlog, self.namespace.inode) {
-            Ok(()) => Some(socket),
+            Ok(_) => Some(socket),
             Err(error) => {
                 tracing::warn!(%address, %error, "cannot use the socket that was left");
                 end_listening(&socket);

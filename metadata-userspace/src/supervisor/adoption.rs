@@ -1,4 +1,5 @@
-//! Whether a socket that was left is the one that the configuration asks for.
+//! Sockets that others had too: whether one is what the configuration asks for, and making
+//! it again what it was.
 
 use std::io;
 use std::net::SocketAddr;
@@ -44,6 +45,31 @@ pub fn listens_on_file(socket: &impl AsFd, kind: Type, path: &Path) -> bool {
     look().unwrap_or(false)
 }
 
+/// What a listening socket was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Listening,
+    /// Somebody has ended it for all who have it; it listens again.
+    Ended,
+}
+
+/// Makes a socket listen as it did before another process had it, which may have done to it
+/// whatever needs no privilege. Those who wait in it go on waiting.
+pub fn listen_again(socket: &impl AsFd, backlog: u32) -> io::Result<Found> {
+    let socket = SockRef::from(socket);
+    let found = if socket.is_listener()? {
+        Found::Listening
+    } else {
+        Found::Ended
+    };
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit it, and would cut answers off.
+    socket.set_linger(None)?;
+    // By connect(2) to no address a TCP listener ends, and keeps its own address.
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(found)
+}
+
 fn bound_file(socket: &impl AsFd) -> io::Result<OwnedFd> {
     // SAFETY: without further arguments; the descriptor is open while it is borrowed.
     let file = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCUNIXFILE) };
@@ -71,6 +97,34 @@ mod tests {
         let second = UnixListener::bind(&path).unwrap();
         assert!(!listens_on_file(&first, Type::STREAM, &path));
         assert!(listens_on_file(&second, Type::STREAM, &path));
+    }
+
+    /// As connect(2) does it to no address at all.
+    fn disconnect(socket: &TcpListener) {
+        let nowhere = [0_u8; 16];
+        // SAFETY: the address is as long as is said.
+        let done = unsafe { libc::connect(socket.as_raw_fd(), nowhere.as_ptr().cast(), 16) };
+        assert_eq!(done, 0);
+    }
+
+    #[test]
+    fn whatever_a_worker_did_to_a_socket_it_listens_again() {
+        let address = "127.39.69.7:9697".parse::<SocketAddr>().unwrap();
+        let listener = TcpListener::bind(address).unwrap();
+        let waiting = TcpStream::connect(address).unwrap();
+        assert_eq!(listen_again(&listener, 8).unwrap(), Found::Listening);
+        assert_eq!(listener.accept().unwrap().1, waiting.local_addr().unwrap());
+        disconnect(&listener);
+        SockRef::from(&listener)
+            .set_linger(Some(std::time::Duration::ZERO))
+            .unwrap();
+        assert!(TcpStream::connect(address).is_err());
+        assert_eq!(listen_again(&listener, 8).unwrap(), Found::Ended);
+        assert!(listens_at(&listener, address));
+        assert!(TcpStream::connect(address).is_ok());
+        let socket = SockRef::from(&listener);
+        assert!(socket.nonblocking().unwrap());
+        assert_eq!(socket.linger().unwrap(), None);
     }
 
     #[test]

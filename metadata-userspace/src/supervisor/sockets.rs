@@ -82,8 +82,8 @@ fn answerer(kind: Type, path: &Path) -> Answerer {
     }
 }
 
-/// The process that has listened first at a socket which somebody still holds: the kernel
-/// notes it in listen(2) (unix(7), `SO_PEERCRED`).
+/// The process that was the last to call listen(2) for a socket which somebody still holds:
+/// the kernel notes it (unix(7), `SO_PEERCRED`).
 fn opener(kind: Type, path: &Path) -> io::Result<Pid> {
     let socket = Socket::new(Domain::UNIX, kind.cloexec(), None)?;
     let address = SockAddr::unix(path)?;

@@ -9,6 +9,7 @@ mod holder;
 mod load;
 mod predecessor;
 mod reload;
+mod sabotage;
 mod service;
 mod upgrade;
 

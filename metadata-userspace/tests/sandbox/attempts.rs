@@ -1,19 +1,14 @@
 //! The attempts, and how each has to end.
 
 use std::fs::{self, File};
-use std::io::{self, IoSlice};
-use std::net::TcpStream;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
+use std::io;
+use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
 use nix::libc::{self, c_char, c_long};
-use nix::sys::socket::{
-    self, AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, sendmsg, sendto,
-};
 
 use crate::outcome::Outcome::{self, Done, Killed, Refused};
+use crate::sockets;
 use crate::world::Worker::{self, Plain, WithPasswords, WithUnixUpstream};
 use crate::world::World;
 
@@ -44,7 +39,7 @@ const fn attempt(
 
 pub(crate) static ATTEMPTS: &[Attempt] = &[
     // What a worker is for.
-    attempt("connect_to_nova", Plain, connect_to_nova, Done),
+    attempt("connect_to_nova", Plain, sockets::connect_to_nova, Done),
     attempt("end_by_a_return", Plain, |_| Ok(()), Done),
     // Files.
     attempt("read_a_file", Plain, read_a_file, ABSENT),
@@ -60,7 +55,12 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
     // Other processes.
     attempt("signal_the_parent", Plain, signal_the_parent, ABSENT),
     attempt("signal_its_thread", Plain, signal_its_thread, ABSENT),
-    attempt("have_the_kernel_signal", Plain, own_a_socket, ABSENT),
+    attempt(
+        "have_the_kernel_signal",
+        Plain,
+        sockets::own_a_socket,
+        ABSENT,
+    ),
     attempt("trace", Plain, trace, Killed),
     attempt("read_the_parents_memory", Plain, read_memory, Killed),
     // Namespaces, mounts, ids.
@@ -69,21 +69,52 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
     attempt("mount", Plain, mount, Killed),
     attempt("become_somebody_else", Plain, become_nobody, Killed),
     // Other sockets and other servers.
-    attempt("open_a_packet_socket", Plain, packet_socket, ABSENT),
-    attempt("open_a_raw_socket", Plain, raw_socket, ABSENT),
-    attempt("open_a_udp_socket", Plain, udp_socket, ABSENT),
-    attempt("open_a_netlink_socket", Plain, netlink_socket, ABSENT),
-    attempt("open_a_unix_socket", Plain, unix_socket, ABSENT),
-    attempt("listen", Plain, listen, ABSENT),
+    attempt(
+        "open_a_packet_socket",
+        Plain,
+        sockets::packet_socket,
+        ABSENT,
+    ),
+    attempt("open_a_raw_socket", Plain, sockets::raw_socket, ABSENT),
+    attempt("open_a_udp_socket", Plain, sockets::udp_socket, ABSENT),
+    attempt(
+        "open_a_netlink_socket",
+        Plain,
+        sockets::netlink_socket,
+        ABSENT,
+    ),
+    attempt("open_a_unix_socket", Plain, sockets::unix_socket, ABSENT),
+    attempt("listen", Plain, sockets::listen, ABSENT),
     attempt(
         "connect_to_a_stranger",
         Plain,
-        connect_to_a_stranger,
+        sockets::connect_to_a_stranger,
         Refused(Errno::EACCES),
     ),
     // Landlock is asked about connect(2) only.
-    attempt("connect_by_sendto", Plain, connect_by_sendto, ABSENT),
-    attempt("connect_by_sendmsg", Plain, connect_by_sendmsg, ABSENT),
+    attempt(
+        "connect_by_sendto",
+        Plain,
+        sockets::connect_by_sendto,
+        ABSENT,
+    ),
+    attempt(
+        "connect_by_sendmsg",
+        Plain,
+        sockets::connect_by_sendmsg,
+        ABSENT,
+    ),
+    // Listeners, which are not its alone.
+    attempt("stop_receiving", Plain, sockets::stop_receiving, ABSENT),
+    attempt("stop_both_ways", Plain, sockets::stop_both_ways, ABSENT),
+    attempt("stop_sending", Plain, sockets::stop_sending, Done),
+    attempt("filter_a_socket", Plain, sockets::filter_a_socket, ABSENT),
+    attempt(
+        "bind_to_an_interface",
+        Plain,
+        sockets::bind_to_an_interface,
+        ABSENT,
+    ),
     // With the embedded API, files can be opened where the passwords are.
     attempt("keep_a_password", WithPasswords, keep_a_password, Done),
     attempt(
@@ -126,13 +157,13 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
     attempt(
         "connect_to_the_agent",
         WithUnixUpstream,
-        connect_to_the_agent,
+        sockets::connect_to_the_agent,
         Done,
     ),
     attempt(
         "connect_to_an_abstract_socket",
         WithUnixUpstream,
-        connect_abstract,
+        sockets::connect_abstract,
         Refused(Errno::EPERM),
     ),
     attempt(
@@ -154,44 +185,17 @@ fn call(number: c_long, arguments: [c_long; 4]) -> nix::Result<c_long> {
     Errno::result(unsafe { libc::syscall(number, first, second, third, fourth, NONE, NONE) })
 }
 
-fn run(number: c_long, arguments: [c_long; 4]) -> nix::Result<()> {
+pub(crate) fn run(number: c_long, arguments: [c_long; 4]) -> nix::Result<()> {
     call(number, arguments).map(drop)
 }
 
-fn errno<T>(done: io::Result<T>) -> nix::Result<()> {
+pub(crate) fn errno<T>(done: io::Result<T>) -> nix::Result<()> {
     done.map(drop)
         .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))
 }
 
 fn address<T: ?Sized>(value: &T) -> c_long {
     std::ptr::from_ref(value).cast::<u8>() as c_long
-}
-
-fn connect_to_nova(world: &World) -> nix::Result<()> {
-    errno(TcpStream::connect(world.nova))
-}
-
-fn connect_to_a_stranger(world: &World) -> nix::Result<()> {
-    errno(TcpStream::connect(world.stranger))
-}
-
-/// TCP Fast Open: what is sent opens the connection (tcp(7)).
-const OPENING: MsgFlags = MsgFlags::from_bits_retain(libc::MSG_FASTOPEN);
-
-fn connect_by_sendto(world: &World) -> nix::Result<()> {
-    let (socket, stranger) = (tcp_socket()?, SockaddrStorage::from(world.stranger));
-    sendto(socket.as_raw_fd(), b"x", &stranger, OPENING).map(drop)
-}
-
-fn connect_by_sendmsg(world: &World) -> nix::Result<()> {
-    let (socket, stranger) = (tcp_socket()?, SockaddrStorage::from(world.stranger));
-    let bytes = [IoSlice::new(b"x")];
-    sendmsg(socket.as_raw_fd(), &bytes, &[], OPENING, Some(&stranger)).map(drop)
-}
-
-fn tcp_socket() -> nix::Result<OwnedFd> {
-    let (family, kind) = (AddressFamily::Inet, SockType::Stream);
-    socket::socket(family, kind, SockFlag::empty(), None)
 }
 
 fn read_a_file(_: &World) -> nix::Result<()> {
@@ -277,13 +281,6 @@ fn signal_its_thread(world: &World) -> nix::Result<()> {
     run(libc::SYS_tgkill, [parent, parent, 0, 0])
 }
 
-fn own_a_socket(world: &World) -> nix::Result<()> {
-    let socket = TcpStream::connect(world.nova).map_err(|_| Errno::ENOTCONN)?;
-    let arguments = [socket.as_raw_fd(), libc::F_SETOWN, world.parent].map(c_long::from);
-    let [socket, command, owner] = arguments;
-    run(libc::SYS_fcntl, [socket, command, owner, 0])
-}
-
 fn trace(world: &World) -> nix::Result<()> {
     // Does not stop it, and is over when this thread is.
     const SEIZE: c_long = 0x4206;
@@ -313,43 +310,4 @@ fn mount(_: &World) -> nix::Result<()> {
 
 fn become_nobody(_: &World) -> nix::Result<()> {
     run(libc::SYS_setuid, [65534, 0, 0, 0])
-}
-
-fn socket(family: i32, kind: i32) -> nix::Result<()> {
-    run(libc::SYS_socket, [family.into(), kind.into(), 0, 0])
-}
-
-fn packet_socket(_: &World) -> nix::Result<()> {
-    socket(libc::AF_PACKET, libc::SOCK_RAW)
-}
-
-fn raw_socket(_: &World) -> nix::Result<()> {
-    let icmp = libc::IPPROTO_ICMP.into();
-    let (family, kind) = (libc::AF_INET.into(), libc::SOCK_RAW.into());
-    run(libc::SYS_socket, [family, kind, icmp, 0])
-}
-
-fn udp_socket(_: &World) -> nix::Result<()> {
-    socket(libc::AF_INET, libc::SOCK_DGRAM)
-}
-
-fn netlink_socket(_: &World) -> nix::Result<()> {
-    socket(libc::AF_NETLINK, libc::SOCK_RAW)
-}
-
-fn unix_socket(_: &World) -> nix::Result<()> {
-    socket(libc::AF_UNIX, libc::SOCK_STREAM)
-}
-
-fn listen(_: &World) -> nix::Result<()> {
-    errno(std::net::TcpListener::bind(("127.0.0.1", 0)))
-}
-
-fn connect_to_the_agent(world: &World) -> nix::Result<()> {
-    errno(UnixStream::connect(world.directory.join("named")))
-}
-
-fn connect_abstract(world: &World) -> nix::Result<()> {
-    let name = UnixAddr::from_abstract_name(&world.abstract_socket);
-    errno(name.and_then(|name| UnixStream::connect_addr(&name)))
 }

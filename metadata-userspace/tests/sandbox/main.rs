@@ -6,6 +6,7 @@
 
 mod attempts;
 mod outcome;
+mod sockets;
 mod world;
 
 use std::process::ExitCode;

@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) abstract_socket: String,
     pub(crate) parent: i32,
     pub(crate) namespace: File,
+    /// Open already, as a worker gets it.
+    pub(crate) listener: TcpListener,
 }
 
 impl World {
@@ -68,6 +70,7 @@ impl World {
             abstract_socket: abstract_socket.clone(),
             parent: nix::unistd::getppid().as_raw(),
             namespace: File::open("/proc/self/ns/net")?,
+            listener: TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
         };
         let place = match place.as_str() {
             "inside" => Place::Inside,

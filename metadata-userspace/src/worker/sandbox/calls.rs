@@ -96,10 +96,8 @@ const NEEDED: &[&[c_long]] = &[
         libc::SYS_writev,
         libc::SYS_recvfrom,
         libc::SYS_recvmsg,
-        libc::SYS_shutdown,
         libc::SYS_close,
         libc::SYS_getsockopt,
-        libc::SYS_setsockopt,
         libc::SYS_getsockname,
         libc::SYS_getpeername,
     ],
@@ -203,6 +201,8 @@ pub(super) fn needed(needs: &Needs) -> Result<Calls, BackendError> {
     calls.insert(libc::SYS_socket, sockets(needs)?);
     calls.insert(libc::SYS_sendto, on_a_connection(3)?);
     calls.insert(libc::SYS_sendmsg, on_a_connection(2)?);
+    calls.insert(libc::SYS_shutdown, one_of(1, &[end_of_sending()])?);
+    calls.insert(libc::SYS_setsockopt, of_one_connection()?);
     calls.insert(libc::SYS_clone, threads()?);
     calls.insert(libc::SYS_mmap, not_executable()?);
     calls.insert(libc::SYS_mprotect, not_executable()?);
@@ -239,6 +239,29 @@ fn on_a_connection(flags: u8) -> Result<Vec<SeccompRule>, BackendError> {
     let known = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     let condition = masked(flags, u64::from(!known.unsigned_abs()), 0)?;
     Ok(vec![SeccompRule::new(vec![condition])?])
+}
+
+/// What is set on a connection, and on a listener for its connections. Listeners outlive the
+/// worker: a filter or a signature that it demands would make one deaf for good, and what
+/// these change is put right when the worker ends (`supervisor::adoption`).
+fn of_one_connection() -> Result<Vec<SeccompRule>, BackendError> {
+    let options = [
+        (libc::IPPROTO_TCP, libc::TCP_NODELAY),
+        (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
+        (libc::SOL_SOCKET, libc::SO_LINGER),
+        (libc::SOL_SOCKET, libc::SO_PRIORITY),
+    ];
+    let rule = |(level, option): (i32, i32)| {
+        let [level, option] = [level, option].map(|number| u64::from(number.unsigned_abs()));
+        SeccompRule::new(vec![is(1, level)?, is(2, option)?])
+    };
+    options.into_iter().map(rule).collect()
+}
+
+/// The only half of a shutdown that a listener takes no notice of (`inet_shutdown` in the
+/// kernel's net/ipv4/af_inet.c, `unix_stream_connect` in net/unix/af_unix.c).
+fn end_of_sending() -> u64 {
+    u64::from(libc::SHUT_WR.unsigned_abs())
 }
 
 /// Threads of this process; no process, and no namespace.
