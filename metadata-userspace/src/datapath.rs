@@ -8,9 +8,9 @@ mod error;
 mod filters;
 mod foreign;
 mod look;
+mod notes;
 mod object;
 mod pins;
-mod released;
 mod route;
 mod tcx;
 mod verdict_log;
@@ -31,8 +31,8 @@ pub use error::DatapathError;
 use filters::Hook;
 pub use foreign::{ForeignHook, ForeignProgram, Order};
 pub use look::{AttachState, Attached, AttachedBy, Look};
+pub use notes::Notes;
 use pins::Pins;
-pub use released::Released;
 pub use route::{Reachability, ensure_route, reachability, remove_route};
 pub use verdict_log::VerdictLog;
 pub use verdicts::VerdictCount;
@@ -73,7 +73,7 @@ pub struct Datapath {
     pins: Pins,
     ids: ProgramIds,
     log: Option<VerdictLog>,
-    released: Released,
+    notes: Notes,
 }
 
 impl Datapath {
@@ -103,7 +103,7 @@ impl Datapath {
             pins,
             ids,
             log,
-            released: Released::load(&config.bpffs),
+            notes: Notes::load(&config.bpffs),
         })
     }
 
@@ -236,9 +236,14 @@ impl Datapath {
         Ok(self.pins.remove_other_versions()?)
     }
 
-    /// Which namespaces' agents ended their shims.
-    pub fn released(&mut self) -> &mut Released {
-        &mut self.released
+    /// What the next daemon is to know of namespaces' shims.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// The same, to be changed.
+    pub fn notes_mut(&mut self) -> &mut Notes {
+        &mut self.notes
     }
 
     /// What became of the frames since the maps were made, summed over the

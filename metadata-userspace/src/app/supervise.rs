@@ -31,8 +31,8 @@ use reload::Verification;
 
 /// How soon a namespace that could not be served is tried again.
 const RETRY: Duration = Duration::from_secs(5);
-/// How long sockets wait for their namespaces that an earlier daemon left: a shim that
-/// keeps one registers anew within seconds.
+/// How long what an earlier daemon left waits for shims: one that lives registers anew
+/// within seconds.
 const WAIT_FOR_SHIMS: Duration = Duration::from_secs(10);
 
 /// The namespaces side of the daemon; `metadatad api` has none.
@@ -158,8 +158,8 @@ enum Happening {
     Work,
     Retry,
     Inventory,
-    /// Nobody wanted some of the sockets that were left.
-    Unwanted,
+    /// Shims that live have registered by now.
+    NoMoreShims,
     /// The holder of guests' sockets ended.
     Unheld(io::Error),
     Watchdog,
@@ -185,10 +185,10 @@ impl Supervisor {
                 _ = watchdog => Ok(Happening::Watchdog),
             };
         };
-        let (has_work, has_failed, has_left) = (
+        let (has_work, has_failed, awaits_shims) = (
             namespaces.registry.has_work(),
             self.is_unlisted || namespaces.registry.has_failed(),
-            !namespaces.registry.left().is_empty(),
+            namespaces.registry.awaits_shims(),
         );
         tokio::select! {
             // News first: a namespace that went need not be looked at.
@@ -199,7 +199,9 @@ impl Supervisor {
             () = tokio::task::yield_now(), if has_work => Ok(Happening::Work),
             changed = inventory => changed.map(|()| Happening::Inventory),
             _ = self.retry.tick(), if has_failed => Ok(Happening::Retry),
-            () = sleep_until(self.started + WAIT_FOR_SHIMS), if has_left => Ok(Happening::Unwanted),
+            () = sleep_until(self.started + WAIT_FOR_SHIMS), if awaits_shims => {
+                Ok(Happening::NoMoreShims)
+            }
             lost = self.lineage.holder_lost() => Ok(Happening::Unheld(lost)),
             _ = watchdog => Ok(Happening::Watchdog),
         }
@@ -236,10 +238,10 @@ impl Supervisor {
                 registry.mark_failed();
                 self.is_unlisted = self.is_unlisted && registry.mark_all().is_err();
             }
-            Happening::Unwanted => {
-                let sockets = registry.left().end();
-                tracing::info!(sockets, "closed what an earlier daemon left open");
-            }
+            Happening::NoMoreShims => match registry.stop_awaiting_shims() {
+                0 => {}
+                sockets => tracing::info!(sockets, "closed what an earlier daemon left open"),
+            },
             Happening::Unheld(lost) => {
                 let all: Vec<_> = registry.sockets().cloned().collect();
                 self.lineage.replace_holder(&lost, &all);

@@ -4,7 +4,7 @@
 //! <bpffs>/v<ABI>/progs/metadata_steer
 //! <bpffs>/v<ABI>/maps/verdicts
 //! <bpffs>/links/<namespace inode>-<interface index>-ingress
-//! <bpffs>/released/<namespace cookie>
+//! <bpffs>/shims/<namespace cookie>
 //! ```
 //!
 //! Programs and maps are pinned so that operators can read them with bpftool
@@ -26,7 +26,7 @@ use nix::mount::{MsFlags, mount, umount};
 use nix::sys::statfs::{FsType, statfs};
 
 use super::Direction;
-use super::released::RELEASED;
+use super::notes::SHIMS;
 
 /// Where systemd mounts the host's bpffs.
 const SYSTEM_BPFFS: &str = "/sys/fs/bpf";
@@ -256,7 +256,7 @@ fn version_of(directory: &Path) -> Option<u32> {
 /// Whether we make directories of this name. The root of a bpffs holds two
 /// files of the kernel's as well.
 fn is_ours(entry: &Path) -> bool {
-    version_of(entry).is_some() || entry.ends_with(LINKS) || entry.ends_with(RELEASED)
+    version_of(entry).is_some() || entry.ends_with(LINKS) || entry.ends_with(SHIMS)
 }
 
 fn version_name() -> String {

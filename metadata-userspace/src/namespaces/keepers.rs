@@ -1,6 +1,7 @@
 //! The shims of one namespace: who says that it is served, the watch or they.
 
 use crate::shim::door::{ShimId, ShimProcess};
+use crate::shim::protocol::Registration;
 
 /// Who decides whether a namespace is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,9 @@ pub enum Hold {
     Watch,
     /// A shim lives: it is served.
     Shim,
+    /// One lived when the daemon before this one ended: so it goes on, until that shim
+    /// registers, or does not.
+    Awaited,
     /// The last one was ended: it is not, until another comes.
     Released,
 }
@@ -20,20 +24,37 @@ pub enum Hold {
 pub struct Keepers {
     alive: Vec<ShimProcess>,
     had_one: bool,
+    /// What the one wanted that has not registered with this daemon yet. Hosts without
+    /// shims have thousands of these, hence the box.
+    awaited: Option<Box<Registration>>,
 }
 
 impl Keepers {
     /// Those of a namespace whose last one ended under an earlier daemon.
     pub fn ended() -> Self {
         Self {
-            alive: Vec::new(),
             had_one: true,
+            ..Self::default()
+        }
+    }
+
+    /// Those of a namespace whose last one, as far as is known, lives.
+    pub fn awaiting(registration: Registration) -> Self {
+        Self {
+            awaited: Some(Box::new(registration)),
+            ..Self::ended()
         }
     }
 
     pub fn add(&mut self, shim: ShimProcess) {
         self.had_one = true;
+        self.awaited = None;
         self.alive.push(shim);
+    }
+
+    /// The awaited one has ended.
+    pub fn miss(&mut self) {
+        self.awaited = None;
     }
 
     /// Forgets a shim that ended.
@@ -45,16 +66,21 @@ impl Keepers {
         self.alive.iter().map(|shim| shim.id)
     }
 
-    /// The one whose word holds.
-    pub fn first(&self) -> Option<&ShimProcess> {
-        self.alive.last()
+    /// The word that holds.
+    pub fn word(&self) -> Option<&Registration> {
+        let latest = self.alive.last().map(|shim| &shim.registration);
+        latest.or(self.awaited.as_deref())
     }
 
     pub fn hold(&self) -> Hold {
-        match (self.alive.is_empty(), self.had_one) {
-            (false, _) => Hold::Shim,
-            (true, true) => Hold::Released,
-            (true, false) => Hold::Watch,
+        if !self.alive.is_empty() {
+            Hold::Shim
+        } else if self.awaited.is_some() {
+            Hold::Awaited
+        } else if self.had_one {
+            Hold::Released
+        } else {
+            Hold::Watch
         }
     }
 
@@ -69,8 +95,9 @@ mod tests {
     use super::*;
     use crate::identity::Realm;
     use crate::namespaces::role::Kind;
-    use crate::shim::protocol::{Registration, VERSION};
+    use crate::shim::protocol::VERSION;
 
+    /// Of the router that has its number.
     fn shim(id: ShimId) -> ShimProcess {
         ShimProcess {
             id,
@@ -78,10 +105,14 @@ mod tests {
             registration: Registration {
                 version: VERSION,
                 kind: Kind::Router,
-                realm: Realm::Router("1".into()),
+                realm: Realm::Router(id.to_string()),
                 limits: None,
             },
         }
+    }
+
+    fn word(keepers: &Keepers) -> Option<String> {
+        Some(keepers.word()?.realm.to_string())
     }
 
     #[test]
@@ -90,15 +121,30 @@ mod tests {
         assert_eq!(keepers.hold(), Hold::Watch);
         keepers.add(shim(1));
         keepers.add(shim(2));
-        assert_eq!(keepers.first().map(|shim| shim.id), Some(2));
+        assert_eq!(word(&keepers).as_deref(), Some("router 2"));
         keepers.remove(1);
-        assert_eq!(keepers.first().map(|shim| shim.id), Some(2));
+        assert_eq!(word(&keepers).as_deref(), Some("router 2"));
         keepers.add(shim(3));
         keepers.remove(3);
-        assert_eq!(keepers.first().map(|shim| shim.id), Some(2));
+        assert_eq!(word(&keepers).as_deref(), Some("router 2"));
         keepers.remove(2);
-        assert_eq!((keepers.first(), keepers.hold()), (None, Hold::Released));
+        assert_eq!((word(&keepers), keepers.hold()), (None, Hold::Released));
         keepers.add(shim(4));
         assert_eq!(keepers.hold(), Hold::Shim);
+    }
+
+    #[test]
+    fn an_awaited_one_has_the_word_until_another_comes_or_it_is_missed() {
+        let awaiting = || Keepers::awaiting(shim(1).registration);
+        let mut keepers = awaiting();
+        assert_eq!(word(&keepers).as_deref(), Some("router 1"));
+        assert_eq!((keepers.hold(), keepers.pids()), (Hold::Awaited, vec![]));
+        keepers.add(shim(2));
+        assert_eq!(word(&keepers).as_deref(), Some("router 2"));
+        keepers.remove(2);
+        assert_eq!((word(&keepers), keepers.hold()), (None, Hold::Released));
+        let mut keepers = awaiting();
+        keepers.miss();
+        assert_eq!((word(&keepers), keepers.hold()), (None, Hold::Released));
     }
 }

@@ -30,6 +30,8 @@ pub enum Standing {
 pub fn held(hold: Hold, role: &Role, interfaces: &Interfaces) -> Standing {
     match (hold, standing(role, interfaces)) {
         (Hold::Shim, _) => Standing::Wanted,
+        // Its agent may have ended the awaited shim when another host became the primary.
+        (Hold::Awaited, Standing::WithoutAddress) => Standing::Wanted,
         (Hold::Released, Standing::Wanted | Standing::WithoutAddress) => Standing::Released,
         (_, standing) => standing,
     }

@@ -1,6 +1,7 @@
 //! All namespaces of the host, each brought to what it should be in its turn.
 
 mod adoption;
+mod departure;
 mod entries;
 mod leftovers;
 mod renewal;
@@ -17,21 +18,22 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use super::keepers::Hold;
+use super::keepers::{Hold, Keepers};
 use super::left::LeftSockets;
 use super::monitor::Monitor;
 use super::plan::{Door, NameStep, name_step};
-use super::role::{Role, Selection};
+use super::role::Selection;
 use super::served::{LAST_WORDS, Opened, Reconciled, ServedNamespace, Settings};
 use super::watch::Change;
 use crate::datapath::Datapath;
 use crate::netns::{Netns, NetnsError, NetnsId};
 use crate::status::NamespaceState;
-use crate::supervisor::inherited::end_listening;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{ListenerId, ListenerRole};
 use crate::supervisor::worker_process::Command;
+use departure::Leaving;
 use entries::{Entries, Entry, OpenSocket};
+use leftovers::Sweeping;
 pub use room::Room;
 
 /// After sockets were ended.
@@ -53,8 +55,10 @@ pub struct Registry {
     unmounted: BTreeSet<String>,
     /// Names whose namespace could not even be entered.
     unopened: BTreeSet<String>,
-    /// Whether the pins of namespaces that went while no daemon ran are gone.
-    is_pruned: bool,
+    /// Whether all namespaces were looked at.
+    has_looked: bool,
+    sweeping: Sweeping,
+    leaving: Leaving,
     /// Names inside which something changed.
     changes: mpsc::UnboundedSender<String>,
     worker: mpsc::UnboundedSender<Command>,
@@ -85,7 +89,9 @@ impl Registry {
             stirred: BTreeSet::new(),
             unmounted: BTreeSet::new(),
             unopened: BTreeSet::new(),
-            is_pruned: false,
+            has_looked: false,
+            sweeping: Sweeping::default(),
+            leaving: Leaving::default(),
             changes,
             worker,
             next_listener: first_listener,
@@ -140,7 +146,7 @@ impl Registry {
     }
 
     pub fn has_work(&self) -> bool {
-        !self.dirty.is_empty() || !self.stirred.is_empty()
+        !self.has_looked || !self.dirty.is_empty() || !self.stirred.is_empty()
     }
 
     /// Looks at one namespace and brings it to what it should be.
@@ -151,11 +157,11 @@ impl Registry {
             self.stirred.remove(&name);
             self.settle(&name);
         }
-        if self.dirty.is_empty() && !self.is_pruned {
-            self.is_pruned = true;
-            self.prune();
+        if self.dirty.is_empty() && !self.has_looked {
+            self.has_looked = true;
             self.begin_to_hear();
         }
+        self.sweep();
     }
 
     /// What happened until now was not heard.
@@ -217,18 +223,24 @@ impl Registry {
         }
         let entry = self.entries.get(name);
         let served = entry.map(|entry| entry.namespace.id());
-        let is_kept = entry.is_some_and(|entry| entry.keepers.hold() == Hold::Shim);
+        let hold = entry.map(|entry| entry.keepers.hold());
         let step = name_step(present.as_ref().map(Netns::id), served);
-        match (step, is_kept) {
+        match (step, hold) {
             // As haproxy would, it goes on without its name.
-            (NameStep::Stop | NameStep::Replace, true) => self.forget_name(name),
-            (NameStep::Stop | NameStep::Replace, false) => self.stop(name),
+            (NameStep::Stop | NameStep::Replace, Some(Hold::Shim)) => self.forget_name(name),
+            // It has none, and is let go when nothing is left to do in it.
+            (NameStep::Stop, Some(Hold::Released)) if adoption::is_unnamed(name) => {}
+            (NameStep::Stop | NameStep::Replace, _) => self.stop(name),
             (NameStep::Keep | NameStep::Start, _) => {}
         }
         if let (NameStep::Start | NameStep::Replace, Some(netns), Some(role)) =
             (step, present, role)
         {
-            self.start(name, role, netns);
+            let mut namespace = ServedNamespace::new(name.into(), role, netns);
+            match self.settings.keepers_left_to(&mut namespace) {
+                Ok(keepers) => self.start(namespace, keepers),
+                Err(error) => return self.report_unopened(name, &error),
+            }
         }
         self.reconcile(name);
     }
@@ -286,22 +298,9 @@ impl Registry {
         self.unopened.insert(name.to_owned());
     }
 
-    fn start(&mut self, name: &str, role: Role, netns: Netns) {
-        let name: Rc<str> = name.into();
-        let mut namespace = ServedNamespace::new(name.clone(), role, netns);
-        let keepers = self.settings.keepers_left_to(&mut namespace);
-        self.insert(name, Box::new(Entry::new(namespace, keepers)));
-    }
-
-    fn stop(&mut self, name: &str) {
-        let Some(entry) = self.remove(name) else {
-            return;
-        };
-        for &OpenSocket { id, ref socket } in entry.listeners.iter() {
-            self.tell_worker(Command::Close { id });
-            end_listening(socket);
-        }
-        spawn_local(entry.namespace.leave(self.settings.config.clone()));
+    fn start(&mut self, namespace: ServedNamespace, keepers: Keepers) {
+        self.leaving.stay(namespace.id());
+        self.insert(namespace.name(), Box::new(Entry::new(namespace, keepers)));
     }
 
     fn reconcile(&mut self, name: &str) {
@@ -316,6 +315,7 @@ impl Registry {
         }
         self.entries.judge(name);
         self.pass_on(name, done);
+        self.let_go(name);
     }
 
     /// Tells the worker which sockets came and which went.

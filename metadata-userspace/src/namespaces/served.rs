@@ -124,6 +124,10 @@ impl ServedNamespace {
         self.netns.id()
     }
 
+    pub fn name(&self) -> Rc<str> {
+        self.name.clone()
+    }
+
     /// Tells it from all that come after it.
     pub fn cookie(&self) -> Result<u64, NetnsError> {
         self.netns.cookie()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::order::ProxyOrder;
 use crate::config::RateLimits;
 use crate::identity::Realm;
-use crate::namespaces::role::Kind;
+use crate::namespaces::role::{Kind, Role};
 
 /// Raised when a daemon must not take an older shim's word, or the other way round.
 pub const VERSION: u32 = 1;
@@ -27,6 +27,14 @@ impl Registration {
             kind: order.kind(),
             realm: order.realm.clone(),
             limits: order.limits.clone(),
+        }
+    }
+
+    /// What its namespace is.
+    pub fn role(&self) -> Role {
+        Role {
+            kind: self.kind,
+            realm: self.realm.clone(),
         }
     }
 }

@@ -60,17 +60,42 @@ fn what_the_watch_would_serve_ends_with_its_shim_and_begins_with_the_next() -> R
 }
 
 #[test]
+fn a_shim_that_is_restarted_at_once_keeps_the_namespace_served() -> Result<()> {
+    let mut scene = Scene::create()?;
+    let name = scene.namespace().name().to_owned();
+    let interface = scene.guest.router_interface.clone();
+    // Nothing in it that tells the daemon to look again: the kernel keeps the hook for
+    // others' filters, and says nothing of addresses.
+    let inside = scene.namespace();
+    inside.sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1")?;
+    inside.sh(&format!("tc qdisc add dev {interface} clsact"))?;
+    for side in ["ingress", "egress"] {
+        inside.sh(&format!(
+            "tc filter add dev {interface} {side} pref 9 matchall action pass"
+        ))?;
+    }
+    scene.shim()?.end(Signal::SIGTERM)?;
+    let _next = scene.shim()?;
+    scene.assert_served()?;
+    // Longer than the first one's traces stay.
+    thread::sleep(Duration::from_secs(3));
+    scene.assert_served()?;
+    scene.daemon.wait_serving(&name)
+}
+
+#[test]
 fn a_request_that_runs_when_the_shim_ends_is_answered() -> Result<()> {
-    let scene = Scene::watching(str::to_owned)?;
-    let shim = scene.shim()?;
-    let mut running = scene.guest.connect()?;
-    running.write_all(b"GET /openstack HTTP/1.1\r\n")?;
-    // It is accepted.
-    thread::sleep(Duration::from_millis(200));
-    shim.end(Signal::SIGTERM)?;
-    thread::sleep(Duration::from_millis(300));
-    running.write_all(b"Host: x\r\n\r\n")?;
-    assert_eq!(http::read_response(&mut running)?.status, 200);
+    for scene in [Scene::watching(str::to_owned)?, Scene::create()?] {
+        let shim = scene.shim()?;
+        let mut running = scene.guest.connect()?;
+        running.write_all(b"GET /openstack HTTP/1.1\r\n")?;
+        // It is accepted.
+        thread::sleep(Duration::from_millis(200));
+        shim.end(Signal::SIGTERM)?;
+        thread::sleep(Duration::from_millis(300));
+        running.write_all(b"Host: x\r\n\r\n")?;
+        assert_eq!(http::read_response(&mut running)?.status, 200);
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod faults;
 mod life;
 mod places;
 mod restarts;
+mod successors;
 mod wrappers;
 
 use std::path::Path;

@@ -9,6 +9,8 @@ use xtask::lab::daemon::{Daemon, Setup};
 use xtask::lab::guest::Guest;
 use xtask::lab::inventory::{self, Instance};
 use xtask::lab::namespace::Namespace;
+use xtask::lab::netns_directory::NetnsDirectory;
+use xtask::lab::router::{Router, Subnet};
 use xtask::lab::shim::{Shim, Wanted, namespace_of_network};
 use xtask::lab::{unique, wait};
 use xtask::process;
@@ -18,18 +20,18 @@ use crate::{DOCUMENT, METADATAD, Scene};
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(17, 17, 17, 5);
 
 /// A guest in a network whose namespace is not a router's.
-struct OnNetwork {
-    daemon: Daemon,
-    guest: Guest,
-    namespace: Namespace,
-    instance: Instance,
-    router_id: String,
+pub(crate) struct OnNetwork {
+    pub(crate) daemon: Daemon,
+    pub(crate) guest: Guest,
+    pub(crate) namespace: Namespace,
+    pub(crate) instance: Instance,
+    pub(crate) router_id: String,
 }
 
 impl OnNetwork {
     /// With a daemon that watches this namespace alone, if it has a name of Neutron's:
     /// other tests' are on the machine too.
-    fn create(prefix: &str, with_address: bool) -> Result<Self> {
+    pub(crate) fn create(prefix: &str, with_address: bool) -> Result<Self> {
         let (network_id, router_id) = (unique::uuid()?, unique::uuid()?);
         let far = Namespace::create(&format!("guest-{}", unique::tag()?))?;
         let mac = unique::mac()?;
@@ -100,6 +102,19 @@ fn a_namespace_of_any_name_is_served() -> Result<()> {
         let known = site.daemon.namespace(site.namespace.name())?.is_some();
         Ok(!known && !filters.contains("clsact"))
     })
+}
+
+#[test]
+fn the_first_namespace_of_a_host_is_followed() -> Result<()> {
+    let names = NetnsDirectory::create()?;
+    let router = Router::create()?;
+    let setup = Setup::new(METADATAD, &["none"], String::new())?
+        .option("netns_dir", &names.path().to_string_lossy());
+    let mut daemon = Daemon::start(setup)?;
+    let wanted = Wanted::for_router(router.id());
+    let _shim = Shim::start(&daemon, router.namespace(), &wanted)?;
+    let _guest = Guest::behind(&router, Subnet::TUTORIAL)?;
+    daemon.wait_serving(&format!("net:[{}]", router.namespace().inode()?))
 }
 
 #[test]

@@ -121,8 +121,8 @@ fn a_namespace_whose_last_shim_ended_stays_released() -> Result<()> {
     shim.end(Signal::SIGTERM)?;
     scene.wait_until_not_served()?;
     // So does the operator.
-    for mark in fs::read_dir(scene.daemon.bpffs().join("released"))? {
-        fs::remove_dir(mark?.path())?;
+    for note in fs::read_dir(scene.daemon.bpffs().join("shims"))? {
+        fs::remove_file(note?.path())?;
     }
     scene.daemon.stop()?;
     scene.daemon.start_again()?;

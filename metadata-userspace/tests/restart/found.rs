@@ -1,9 +1,11 @@
 //! What a daemon finds that another one left, and the host changed meanwhile.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::Result;
+use xtask::lab::daemon::Setup;
 use xtask::lab::namespace;
 use xtask::lab::site::Site;
 use xtask::lab::wait;
@@ -71,18 +73,24 @@ fn what_is_still_wanted_is_adopted() -> Result<()> {
     Ok(())
 }
 
+/// Somebody else's qdisc: only TCX is left, whose links live by their pins.
+fn leave_tcx_alone(site: &Site) -> Result<()> {
+    let interface = &site.guest.router_interface;
+    let inside = site.router.namespace();
+    inside.sh(&format!("tc qdisc del dev {interface} clsact"))?;
+    inside.sh(&format!("tc qdisc add dev {interface} ingress"))?;
+    Ok(())
+}
+
 fn pins(bpffs: &Path) -> Result<usize> {
     Ok(fs::read_dir(bpffs.join("links"))?.count())
 }
 
-/// Somebody else's qdisc holds the hook: only TCX is left, whose links live by their pins.
+/// Served by links.
 fn served_by_links() -> Result<Site> {
     let mut site = Site::create(METADATAD)?;
     site.daemon.stop()?;
-    let interface = site.guest.router_interface.clone();
-    let inside = site.router.namespace();
-    inside.sh(&format!("tc qdisc del dev {interface} clsact"))?;
-    inside.sh(&format!("tc qdisc add dev {interface} ingress"))?;
+    leave_tcx_alone(&site)?;
     site.daemon.start_again()?;
     site.daemon.wait_serving(site.router.namespace().name())?;
     assert_eq!(pins(site.daemon.bpffs())?, 2);
@@ -126,4 +134,46 @@ fn pins_of_namespaces_that_went_are_swept() -> Result<()> {
     wait::until("no pin is left", LIMIT, || {
         Ok(pins(site.daemon.bpffs())? == 0)
     })
+}
+
+#[test]
+fn what_cannot_be_opened_is_not_gone() -> Result<()> {
+    let names = tempfile::tempdir()?;
+    let name_in = |setup: &Setup| names.path().join(&setup.namespaces[0]);
+    let mut site = Site::with(
+        METADATAD,
+        |_| {},
+        |setup| {
+            let _ = symlink(
+                Path::new("/run/netns").join(&setup.namespaces[0]),
+                name_in(&setup),
+            );
+            setup.option("netns_dir", &names.path().to_string_lossy())
+        },
+    )?;
+    let namespace = site.router.namespace().name().to_owned();
+    let name = names.path().join(&namespace);
+    site.daemon.stop()?;
+    leave_tcx_alone(&site)?;
+    site.daemon.start_again()?;
+    site.daemon.wait_serving(&namespace)?;
+    site.daemon.stop()?;
+    let another_version = site.daemon.bpffs().join("v999");
+    fs::create_dir(&another_version)?;
+    // A link to itself cannot be opened, and is not missing.
+    fs::remove_file(&name)?;
+    symlink(&name, &name)?;
+    site.daemon.start_again()?;
+    site.daemon
+        .wait_log(&["ERROR", &namespace, "cannot be served"])?;
+    assert_eq!(pins(site.daemon.bpffs())?, 2);
+    assert!(another_version.exists());
+    fs::remove_file(&name)?;
+    symlink(Path::new("/run/netns").join(&namespace), &name)?;
+    site.daemon.wait_serving(&namespace)?;
+    wait::until("another version's pins are swept", LIMIT, || {
+        Ok(!another_version.exists())
+    })?;
+    assert_eq!(pins(site.daemon.bpffs())?, 2);
+    Ok(())
 }

@@ -183,17 +183,29 @@ fn a_name_is_no_identity() {
 
 #[test]
 fn a_shims_word_is_above_what_a_namespace_looks_like() {
-    let bare = Interfaces::from([(2, interface("tap1", Attached::Nothing))]);
+    let without = Interfaces::from([(2, interface("tap1", Attached::Nothing))]);
     let dhcp = role("qdhcp-");
     for (hold, expected) in [
         (Hold::Watch, Standing::WithoutAddress),
         (Hold::Shim, Standing::Wanted),
+        (Hold::Awaited, Standing::Wanted),
         (Hold::Released, Standing::Released),
     ] {
-        assert_eq!(held(hold, &dhcp, &bare), expected);
+        assert_eq!(held(hold, &dhcp, &without), expected);
     }
     let router = role("qrouter-");
-    assert_eq!(held(Hold::Released, &router, &bare), Standing::Released);
+    assert_eq!(held(Hold::Released, &router, &without), Standing::Released);
+    let replica = Interfaces::from([
+        (2, bare("ha-1".into(), true)),
+        (3, bare("qr-1".into(), true)),
+    ]);
+    for (hold, expected) in [
+        (Hold::Shim, Standing::Wanted),
+        (Hold::Awaited, Standing::Standby),
+        (Hold::Released, Standing::Standby),
+    ] {
+        assert_eq!(held(hold, &router, &replica), expected);
+    }
 }
 
 #[test]

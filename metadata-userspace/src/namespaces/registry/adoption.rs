@@ -4,8 +4,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Registry;
+use crate::namespaces::keepers::{Hold, Keepers};
 use crate::namespaces::plan::Door;
-use crate::namespaces::role::Role;
+use crate::namespaces::served::ServedNamespace;
 use crate::netns::{Netns, NetnsId};
 use crate::shim::door::{ShimId, ShimProcess};
 use crate::shim::protocol::{Answer, Registration};
@@ -18,15 +19,13 @@ impl Registry {
         if Netns::open(Path::new("/proc/self/ns/net")).is_ok_and(|home| home.id() == id) {
             return Answer::Refused("this is the host's own network namespace".to_owned());
         }
-        let role = Role {
-            kind: shim.registration.kind,
-            realm: shim.registration.realm.clone(),
-        };
         let name = self.name_of(id, &shim.registration);
         // Its name may have been another namespace's a moment ago.
         self.settle(&name);
         if !self.entries.contains(&name) {
-            self.start(&name, role, netns);
+            let role = shim.registration.role();
+            let namespace = ServedNamespace::new(name.as_str().into(), role, netns);
+            self.start(namespace, Keepers::default());
         }
         tracing::info!(
             namespace = name,
@@ -36,6 +35,7 @@ impl Registry {
         );
         self.entries.add_keeper(&name, shim);
         self.heed_keepers(&name);
+        self.sweep();
         self.answer(&name)
     }
 
@@ -44,20 +44,25 @@ impl Registry {
         let Some(name) = self.entries.remove_keeper(id) else {
             return;
         };
-        let Some(entry) = self.entries.get(&name) else {
-            return;
-        };
-        let netns = entry.namespace.id();
-        if entry.keepers.first().is_some() {
-            return self.heed_keepers(&name);
+        let entry = self.entries.get(&name);
+        if entry.is_some_and(|entry| entry.keepers.hold() == Hold::Released) {
+            tracing::info!(namespace = &*name, "its last shim ended");
         }
-        tracing::info!(namespace = &*name, "its last shim ended");
-        let is_watched = self.selection.role_of(&name).is_some();
-        if is_watched && id_of(&self.directory.join(&*name)) == Some(netns) {
-            self.heed_keepers(&name);
-        } else {
-            self.stop(&name);
+        self.heed_keepers(&name);
+    }
+
+    /// The awaited shim of a namespace did not register.
+    pub(super) fn miss(&mut self, name: &str) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.keepers.miss();
+            tracing::info!(namespace = name, "its last shim ended while no daemon ran");
+            self.heed_keepers(name);
         }
+    }
+
+    /// Whether a namespace is looked at for its name, shim or not.
+    pub(super) fn is_watched(&self, name: &str, id: NetnsId) -> bool {
+        self.selection.role_of(name).is_some() && id_of(&self.directory.join(name)) == Some(id)
     }
 
     /// Brings a namespace, and the sockets that it has, to what its shims say.
@@ -67,21 +72,14 @@ impl Registry {
             return;
         };
         let before = entry.role_of_listeners(name);
-        let first = entry.keepers.first().map(|shim| &shim.registration);
-        let role = match first {
-            Some(registration) => Some(Role {
-                kind: registration.kind,
-                realm: registration.realm.clone(),
-            }),
-            None => watched,
-        };
+        let role = entry.keepers.word().map(Registration::role).or(watched);
         entry.namespace.hold(entry.keepers.hold(), role);
         let after = entry.role_of_listeners(name);
         if before != after {
             let listeners = entry.listeners.iter().cloned().collect();
             self.assign(listeners, after);
         }
-        self.note_released(name);
+        self.note_shims(name);
         self.reconcile(name);
     }
 
@@ -117,6 +115,10 @@ impl Registry {
 /// What a namespace is called that has no name in the directory.
 pub(super) fn unnamed(id: NetnsId) -> String {
     format!("net:[{}]", id.inode)
+}
+
+pub(super) fn is_unnamed(name: &str) -> bool {
+    name.starts_with("net:[")
 }
 
 fn id_of(path: &Path) -> Option<NetnsId> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use super::super::keepers::Keepers;
+use super::super::keepers::{Hold, Keepers};
 use super::super::plan::Door;
 use super::super::retiring::Retiring;
 use super::super::served::ServedNamespace;
@@ -38,11 +38,11 @@ impl Entry {
     }
 
     pub(super) fn role_of_listeners(&self, name: &str) -> ListenerRole {
-        let shim = self.keepers.first().map(|shim| &shim.registration);
+        let word = self.keepers.word();
         ListenerRole::Proxy {
             namespace: name.to_owned(),
             realm: self.namespace.role().realm.clone(),
-            limits: shim.and_then(|registration| registration.limits.clone()),
+            limits: word.and_then(|registration| registration.limits.clone()),
         }
     }
 }
@@ -80,6 +80,8 @@ pub(super) struct Entries {
     shims: HashMap<ShimId, NetnsId>,
     /// Names of those that have a problem.
     failed: BTreeSet<String>,
+    /// Names of those whose shim has not registered with this daemon yet.
+    awaiting: BTreeSet<String>,
 }
 
 impl Entries {
@@ -102,16 +104,17 @@ impl Entries {
             self.shims.remove(&shim);
         }
         self.failed.remove(name);
+        self.awaiting.remove(name);
         Some(entry)
     }
 
-    /// Notes whether an entry has to be tried again.
+    /// Notes whether an entry has to be tried again, and whether its shim is awaited.
     pub(super) fn judge(&mut self, name: &str) {
         let entry = self.known.get(name);
-        match entry.is_some_and(|entry| entry.namespace.has_problem()) {
-            true => drop(self.failed.insert(name.to_owned())),
-            false => drop(self.failed.remove(name)),
-        }
+        let is_failed = entry.is_some_and(|entry| entry.namespace.has_problem());
+        let is_awaiting = entry.is_some_and(|entry| entry.keepers.hold() == Hold::Awaited);
+        has(&mut self.failed, name, is_failed);
+        has(&mut self.awaiting, name, is_awaiting);
     }
 
     pub(super) fn add_keeper(&mut self, name: &str, shim: ShimProcess) {
@@ -157,7 +160,18 @@ impl Entries {
         &self.failed
     }
 
+    pub(super) fn awaiting(&self) -> &BTreeSet<String> {
+        &self.awaiting
+    }
+
     pub(super) fn len(&self) -> usize {
         self.known.len()
+    }
+}
+
+fn has(names: &mut BTreeSet<String>, name: &str, is_one: bool) {
+    match is_one {
+        true => drop(names.insert(name.to_owned())),
+        false => drop(names.remove(name)),
     }
 }
