@@ -86,7 +86,7 @@ fn pins(bpffs: &Path) -> Result<usize> {
     Ok(fs::read_dir(bpffs.join("links"))?.count())
 }
 
-/// Served by links.
+/// A site as it is then.
 fn served_by_links() -> Result<Site> {
     let mut site = Site::create(METADATAD)?;
     site.daemon.stop()?;

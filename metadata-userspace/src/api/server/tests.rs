@@ -131,7 +131,7 @@ async fn a_password_may_be_chunked_and_come_late() {
     let request = head("POST", PASSWORD, more);
     for part in [request.as_str(), "4\r\nb3Bh\r\n", "4\r\ncXVl\r\n0\r\n\r\n"] {
         stream.write_all(part.as_bytes()).await.unwrap();
-        sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
