@@ -9,7 +9,6 @@ mod exchange;
 mod fetches;
 mod hang;
 mod health;
-mod length;
 mod line;
 pub(crate) mod path;
 mod question;
@@ -21,6 +20,7 @@ mod request;
     reason = "a test fails by panicking"
 )]
 mod tests;
+mod upload;
 mod versions;
 mod wait;
 mod whole;
@@ -28,6 +28,7 @@ mod whole;
 use std::pin::pin;
 use std::sync::Arc;
 
+use hyper::body::Body as _;
 use hyper::{Request, Response};
 
 use crate::body::Body;
@@ -47,6 +48,7 @@ use answers::Answers;
 use exchange::Exchange;
 use question::Question;
 use request::Asked;
+use upload::Upload;
 use wait::Wait;
 
 /// A client of one nova-api-metadata. Clones share connections.
@@ -76,10 +78,10 @@ impl Nova {
     /// Asks Nova on behalf of `instance`. Of `request` only the method, the
     /// target and the body count: none of its headers reaches Nova.
     ///
-    /// The answer may have any status; it comes within the deadline, or later when Nova
-    /// answers others first and who asks has the patience; the rest of a long body comes
-    /// while it is read. One that says `Age` was not given now. In `queue` the requests of
-    /// the same guest wait for their turn.
+    /// The answer may have any status; it comes within the deadline after
+    /// the body, or later when Nova answers others first and who asks has the patience; the
+    /// rest of a long one comes while it is read. One that says `Age` was not given now. In
+    /// `queue` the requests of the same guest wait for their turn.
     pub async fn forward(
         &self,
         instance: &Instance,
@@ -90,24 +92,41 @@ impl Nova {
     ) -> Result<Response<Body>, Arc<NovaError>> {
         let (guest, body) = request.into_parts();
         let target = path::target(&guest.uri).map_err(|error| Arc::new(error.into()))?;
-        let method = &guest.method;
-        let wait = Wait::new(self.exchange.deadline, patience);
+        let deadline = self.exchange.deadline;
+        let mut wait = Wait::new(deadline, patience);
         let Some(mut turn) = within(wait.for_its_turn(), pin!(queue.turn())).await else {
             return Err(Arc::new(NovaError::Queued(wait.limit())));
         };
-        if let Some(question) = Question::of(instance, requester, method, &target, &body) {
-            return self.answers.to(Arc::new(question), &mut turn, &wait).await;
+        let mut upload = Upload::none();
+        if !body.is_end_stream() {
+            // Boxed, so that the many requests without a body are no larger.
+            let held = Box::pin(Upload::held(body, deadline)).await;
+            upload = held.map_err(|fault| Arc::new(NovaError::RequestBody(fault)))?;
+            // The time before was the guest's.
+            wait = Wait::new(deadline, patience);
         }
         let asked = Asked {
             instance,
             address: requester.address,
-            method,
+            method: &guest.method,
             target: &target,
         };
-        let answer = self.exchange.ask(asked, body, &wait).await;
-        let answer = answer.map_err(Arc::new)?;
+        match Question::of(asked, &upload) {
+            Some(question) => self.answers.to(Arc::new(question), &mut turn, &wait).await,
+            None => self.ask(asked, upload, &wait).await.map_err(Arc::new),
+        }
+    }
+
+    /// Of what is nobody else's.
+    async fn ask(
+        &self,
+        asked: Asked<'_>,
+        upload: Upload,
+        wait: &Wait,
+    ) -> Result<Response<Body>, NovaError> {
+        let answer = self.exchange.ask(asked, upload, wait).await?;
         let health = &self.exchange.health;
-        health.answered(target.path(), answer.status());
+        health.answered(asked.target.path(), answer.status());
         Ok(answer)
     }
 }

@@ -49,7 +49,7 @@ pub fn refuse_method(method: &Method) -> Option<Response<Body>> {
 pub fn refuse_body(fault: &RequestFault) -> Response<Body> {
     let status = match fault {
         RequestFault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        RequestFault::Silent(_) => StatusCode::REQUEST_TIMEOUT,
+        RequestFault::Silent(_) | RequestFault::Slow(_) => StatusCode::REQUEST_TIMEOUT,
         RequestFault::Broken { .. } => StatusCode::BAD_REQUEST,
     };
     text(status, sentence(fault))

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Frame, SizeHint};
+use hyper::body::{Frame, SizeHint};
 
 use crate::body::{Body, BodyError};
 
@@ -17,12 +17,9 @@ pub enum Held {
     Longer(Body),
 }
 
-/// Reads `body` until its end or until it is longer than `limit` bytes. One that
-/// says so beforehand is not begun. Trailers end here.
+/// Reads `body` until its end or until it is longer than `limit` bytes. Trailers end
+/// here.
 pub async fn hold(mut body: Body, limit: usize) -> Result<Held, BodyError> {
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|length| length > limit) {
-        return Ok(Held::Longer(body));
-    }
     let mut held = Bytes::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
@@ -89,6 +86,8 @@ impl hyper::body::Body for Resumed {
     reason = "a test fails by panicking"
 )]
 mod tests {
+    use hyper::body::Body as _;
+
     use super::*;
     use crate::body;
 

@@ -21,6 +21,8 @@ pub enum RequestFault {
     TooLarge { limit: u64 },
     #[error("the request's body did not arrive for {0:?}")]
     Silent(Duration),
+    #[error("the request's body did not arrive within {0:?}")]
+    Slow(Duration),
     #[error("the request's body broke off: {reason}")]
     Broken { reason: String },
 }

@@ -14,10 +14,11 @@ use super::exchange::Exchange;
 use super::fetches::{Brought, Duty, Fetch, Fetches};
 use super::question::Question;
 use super::request::Asked;
+use super::upload::Upload;
 use super::versions::Versions;
 use super::wait::Wait;
 use super::whole::{self, Read};
-use crate::body::{self, Body};
+use crate::body::Body;
 use crate::config::NovaConfig;
 use crate::interim::Patience;
 use crate::logging::{self, occasionally::Occasionally};
@@ -188,7 +189,7 @@ impl Answers {
             method: &Method::GET,
             target: &question.page.target,
         };
-        self.exchange.ask(asked, body::empty(), wait).await
+        self.exchange.ask(asked, Upload::none(), wait).await
     }
 
     fn stale(&self, question: &Question, document: &Document, reason: &str) -> Response<Body> {

@@ -12,9 +12,9 @@ use super::NovaError;
 use super::connect;
 use super::hang::Hang;
 use super::health::Health;
-use super::length;
 use super::line::{Line, Place};
 use super::request::{Asked, RequestMaker};
+use super::upload::Upload;
 use super::wait::Wait;
 use crate::body::request::RequestFault;
 use crate::body::{self, Body};
@@ -22,8 +22,12 @@ use crate::config::NovaConfig;
 use crate::dependencies::Dependency;
 use crate::logging::occasionally::Occasionally;
 use crate::metrics::NovaMetrics;
+use crate::turn::Queue;
 use crate::upstream::{Connector, Link, Pool, TlsError, TlsFiles, answer};
 use crate::within::within;
+
+/// Guests that Nova may wait for at once, each with one of its connections.
+const STREAMS: usize = 4;
 
 /// Asks Nova, over pooled connections.
 pub(super) struct Exchange {
@@ -35,6 +39,7 @@ pub(super) struct Exchange {
     pub(super) hang: Hang,
     pub(super) health: Health,
     pub(super) line: Arc<Line>,
+    streams: Queue,
     metrics: NovaMetrics,
     refusals: Occasionally,
 }
@@ -54,6 +59,7 @@ impl Exchange {
             hang: Hang::new(config.deadline),
             health: Health::new(dependency),
             line: Arc::default(),
+            streams: Queue::new(STREAMS),
             metrics,
             refusals: Occasionally::default(),
         })
@@ -64,30 +70,14 @@ impl Exchange {
     pub(super) async fn ask(
         &self,
         asked: Asked<'_>,
-        body: Body,
+        upload: Upload,
         wait: &Wait,
     ) -> Result<Response<Body>, NovaError> {
-        let instance = &asked.instance.id;
-        let place = match body.is_end_stream() {
-            true => Some(self.place(instance, wait).await?),
-            // A guest that sends its body slowly would keep it from others.
-            false => None,
+        let answer = match upload {
+            Upload::Whole(body) => self.in_line(asked, body, wait).await?,
+            Upload::Streamed(body) => self.streamed(asked, body, wait).await?,
         };
-        let started = Instant::now();
-        let limit = wait.for_nova();
-        let answer = match body.is_end_stream() {
-            true => self.watched(asked, limit).await,
-            // A guest that sends its body slowly says nothing about Nova.
-            false => within(limit, pin!(self.send(asked, body))).await,
-        };
-        let answer = answer.unwrap_or_else(|| Err(self.too_late(limit)));
-        let answer = answer.inspect_err(|error| self.health.failed(error))?;
         self.hang.answered();
-        if let Some(place) = &place {
-            place.answered(instance);
-        }
-        self.metrics.requests.count(answer.status());
-        self.metrics.latency.observe(started.elapsed());
         if answer.status() == StatusCode::FORBIDDEN
             && let Some(suppressed) = self.refusals.now()
         {
@@ -98,6 +88,46 @@ impl Exchange {
             );
         }
         Ok(answer)
+    }
+
+    async fn in_line(
+        &self,
+        asked: Asked<'_>,
+        body: Body,
+        wait: &Wait,
+    ) -> Result<Response<Body>, NovaError> {
+        let instance = &asked.instance.id;
+        let place = self.place(instance, wait).await?;
+        let started = Instant::now();
+        let limit = wait.for_nova();
+        let answer = self.watched(asked, body, limit).await;
+        let answer = answer.unwrap_or_else(|| Err(self.too_late(limit)));
+        let answer = answer.inspect_err(|error| self.health.failed(error))?;
+        place.answered(instance);
+        self.count(answer.status(), started);
+        Ok(answer)
+    }
+
+    /// A guest that sends slowly takes nobody's place in the line, and when it takes too
+    /// long, that says nothing about Nova.
+    async fn streamed(
+        &self,
+        asked: Asked<'_>,
+        body: Body,
+        wait: &Wait,
+    ) -> Result<Response<Body>, NovaError> {
+        let turn = within(wait.for_its_turn(), pin!(self.streams.turn())).await;
+        let _turn = turn.ok_or_else(|| NovaError::Busy(wait.limit()))?;
+        let started = Instant::now();
+        let answer = within(wait.for_nova(), pin!(self.send(asked, body))).await;
+        let answer = answer.unwrap_or(Err(NovaError::Deadline(self.deadline)))?;
+        self.count(answer.status(), started);
+        Ok(answer)
+    }
+
+    fn count(&self, status: StatusCode, started: Instant) {
+        self.metrics.requests.count(status);
+        self.metrics.latency.observe(started.elapsed());
     }
 
     /// Beyond the deadline only while Nova answers others.
@@ -123,14 +153,15 @@ impl Exchange {
         }
     }
 
-    /// A request without a body, by whose waiting a hang is noticed.
+    /// A request that needs nothing more of the guest, by whose waiting a hang is noticed.
     async fn watched(
         &self,
         asked: Asked<'_>,
+        body: Body,
         limit: Duration,
     ) -> Option<Result<Response<Body>, NovaError>> {
         let wait = self.hang.wait();
-        let mut answer = pin!(self.send(asked, body::empty()));
+        let mut answer = pin!(self.send(asked, body));
         let sign = self.hang.sign.min(limit);
         let early = within(sign, answer.as_mut()).await;
         if early.is_some() {
@@ -156,13 +187,6 @@ impl Exchange {
                 Err(error) => return Err(self.fault(error)),
             }
         }
-        let body = if repeatable {
-            body
-        } else {
-            length::measured(body)
-                .await
-                .map_err(NovaError::RequestBody)?
-        };
         let request = signed(body)?;
         let mut link = self.connect().await?;
         let answer = link.exchange(request).await;

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use hyper::Method;
-use hyper::body::Body as _;
 use hyper::http::uri::PathAndQuery;
 
-use crate::body::Body;
-use crate::identity::{Instance, Requester};
+use super::request::Asked;
+use super::upload::Upload;
+use crate::identity::Instance;
 
 /// A GET whose answer may be given to whoever asks the same: the same instance,
 /// and nobody else.
@@ -29,20 +29,14 @@ pub(super) struct Page {
 
 impl Question {
     /// `None`: the request is to reach Nova by itself.
-    pub(super) fn of(
-        instance: &Instance,
-        requester: &Requester,
-        method: &Method,
-        target: &PathAndQuery,
-        body: &Body,
-    ) -> Option<Self> {
+    pub(super) fn of(asked: Asked<'_>, upload: &Upload) -> Option<Self> {
         let shareable =
-            *method == Method::GET && body.is_end_stream() && !is_password(target.path());
+            *asked.method == Method::GET && upload.is_empty() && !is_password(asked.target.path());
         shareable.then(|| Self {
-            instance: instance.clone(),
+            instance: asked.instance.clone(),
             page: Page {
-                address: requester.address,
-                target: target.clone(),
+                address: asked.address,
+                target: asked.target.clone(),
             },
         })
     }
@@ -61,13 +55,18 @@ fn is_password(path: &str) -> bool {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::body;
+    use crate::body::{self, Body};
     use crate::nova::path;
     use crate::testing::{instance, requester};
 
     fn question(method: &Method, target: &str, body: Body) -> Option<Question> {
-        let target = path::target(&target.parse().unwrap()).unwrap();
-        Question::of(&instance(), &requester(), method, &target, &body)
+        let asked = Asked {
+            instance: &instance(),
+            address: requester().address,
+            method,
+            target: &path::target(&target.parse().unwrap()).unwrap(),
+        };
+        Question::of(asked, &Upload::Whole(body))
     }
 
     fn get(target: &str) -> Option<Question> {

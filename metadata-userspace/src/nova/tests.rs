@@ -5,6 +5,7 @@ mod patience;
 mod sharing;
 mod stale;
 mod tls;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

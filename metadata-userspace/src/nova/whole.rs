@@ -1,6 +1,7 @@
 //! An answer that is here to its last byte.
 
 use bytes::Bytes;
+use hyper::body::Body as _;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 
@@ -35,8 +36,13 @@ impl Read {
     }
 }
 
-/// Waits for the last byte, or for more bytes than an answer may have.
+/// Waits for the last byte, or for more bytes than an answer may have. One that says so
+/// beforehand is not begun.
 pub(super) async fn read(answer: Response<Body>) -> Result<Read, BodyError> {
+    let least = usize::try_from(answer.body().size_hint().lower());
+    if least.is_ok_and(|least| least > LONGEST) {
+        return Ok(Read::Longer(answer));
+    }
     let (head, body) = answer.into_parts();
     Ok(match hold(body, LONGEST).await? {
         Held::Longer(body) => Read::Longer(Response::from_parts(head, body)),

@@ -89,8 +89,8 @@ options! {
     /// requests, before there is a socket buffer, if their driver can. On veth pairs it
     /// costs all other traffic more than it spares.
     XDP_GUARD: Globs = OUR_GROUP "xdp_guard" default "" Globs;
-    /// Seconds for Nova's whole answer, fewer than timeout_server; 7/8 of that
-    /// when empty.
+    /// Seconds for Nova's whole answer, and before that for a guest's body; fewer
+    /// than timeout_server; 7/8 of that when empty.
     NOVA_TIMEOUT: Optional<Integer> = OUR_GROUP "nova_timeout" default "" Optional(SECONDS);
     /// Seconds for which an answer of Nova's is given again, to the same
     /// instance, without asking; changed metadata is seen that much later.

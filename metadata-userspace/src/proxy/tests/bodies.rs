@@ -1,8 +1,11 @@
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use std::time::Duration;
 
-use super::{SECOND, before, config};
-use crate::testing::{Scripted, ok, raw, read_message};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
+
+use super::{SECOND, agent, before, config, serve};
+use crate::testing::{Fixed, Scripted, ok, raw, read_message};
 
 const HEAD: &str = "POST /openstack/2013-04-04/password HTTP/1.1\r\nConnection: close\r\n";
 
@@ -24,6 +27,66 @@ async fn a_password_reaches_nova_whole() {
         seen.contains("content-length: 6\r\n") && seen.ends_with("\r\n\r\nsecret"),
         "{seen}"
     );
+}
+
+/// In which Nova would have been asked long since.
+const A_WHILE: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn nova_is_not_kept_waiting_for_a_guest() {
+    let nova = Scripted::constant("stored").await;
+    let proxy = before(&nova, &config()).await;
+    let mut guest = TcpStream::connect(proxy.address).await.unwrap();
+    let head = format!("{HEAD}Content-Length: 6\r\n\r\n");
+    for part in [head.as_bytes(), b"s", b"ecre"] {
+        guest.write_all(part).await.unwrap();
+        sleep(A_WHILE).await;
+        assert_eq!(nova.connections(), 0);
+    }
+    guest.write_all(b"t").await.unwrap();
+    assert!(read_message(&mut guest).await.unwrap().ends_with("stored"));
+    assert!(nova.seen().concat().ends_with("\r\n\r\nsecret"));
+}
+
+#[tokio::test]
+async fn of_a_long_body_much_is_here_before_nova_is_asked() {
+    let nova = Scripted::start(|request| ok(&request.matches('y').count().to_string())).await;
+    let mut config = config();
+    config.max_body_size = 1 << 20;
+    let proxy = before(&nova, &config).await;
+    let mut guest = TcpStream::connect(proxy.address).await.unwrap();
+    let head = format!("{HEAD}Content-Length: 100000\r\n\r\n");
+    let part = "y".repeat(50_000);
+    for part in [&head, &part] {
+        guest.write_all(part.as_bytes()).await.unwrap();
+        sleep(A_WHILE).await;
+        assert_eq!(nova.connections(), 0);
+    }
+    guest.write_all(part.as_bytes()).await.unwrap();
+    assert!(read_message(&mut guest).await.unwrap().ends_with("100000"));
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_waits_in_line() {
+    let nova = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config();
+    config.max_connections_per_guest = 100;
+    let address = nova.local_addr().unwrap();
+    let proxy = serve(&config, |metrics| agent(Fixed::found(), address, metrics)).await;
+    let mut guests = Vec::new();
+    for guest in 1..30 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, guest], 0).into()).unwrap();
+        let mut stream = socket.connect(proxy.address).await.unwrap();
+        let request = b"GET /a HTTP/1.1\r\nContent-Length: 1\r\n\r\nx";
+        stream.write_all(request).await.unwrap();
+        guests.push(stream);
+    }
+    let mut asked = Vec::new();
+    while let Ok(accepted) = timeout(2 * A_WHILE, nova.accept()).await {
+        asked.push(accepted.unwrap());
+    }
+    assert!(asked.len() < guests.len(), "{} at once", asked.len());
 }
 
 #[tokio::test]
@@ -119,6 +182,20 @@ async fn a_guest_that_falls_silent_in_its_body_is_408() {
     let chunked = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\nsec\r\n");
     let answer = raw(proxy.address, chunked).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+/// A guest may be silent for longer than Nova: 32 s and 28 s by default.
+#[tokio::test]
+async fn a_slow_body_is_the_guests_fault_and_not_novas() {
+    let nova = Scripted::constant("").await;
+    let mut config = config();
+    config.timeouts.client = 10 * SECOND;
+    let proxy = before(&nova, &config).await;
+    let answer = raw(proxy.address, format!("{HEAD}Content-Length: 6\r\n\r\nsec")).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("body did not arrive within 2s"), "{answer}");
+    let seen = proxy.metrics.dependencies.snapshot();
+    assert!(!seen.contains_key("nova"), "{seen:?}");
 }
 
 #[tokio::test]

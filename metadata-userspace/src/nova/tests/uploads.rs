@@ -1,0 +1,70 @@
+//! Guests that send long bodies slowly.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::Frame;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::*;
+use crate::body::BodyError;
+
+/// More than is held back; then nothing for ever.
+struct Stalls(Option<Bytes>);
+
+impl hyper::body::Body for Stalls {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+fn stalls() -> Body {
+    Stalls(Some(Bytes::from(vec![b'y'; 100_000]))).boxed_unsync()
+}
+
+#[tokio::test]
+async fn nova_is_kept_waiting_by_a_few_at_a_time() {
+    let server = Scripted::constant("hello").await;
+    let mut config = nova_config(server.address);
+    config.deadline = Duration::from_secs(60);
+    let client = Client::new(&config);
+    let mut guests = JoinSet::new();
+    for _ in 0..20 {
+        let nova = client.nova.clone();
+        guests.spawn(async move {
+            let (instance, requester, queue) = (instance(), requester(), Queue::unlimited());
+            let request = request(Method::POST, stalls());
+            let patience = Patience::Ordinary;
+            let forwarded = nova.forward(&instance, &requester, request, &queue, patience);
+            forwarded.await.is_ok()
+        });
+    }
+    while server.connections() == 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    sleep(Duration::from_millis(100)).await;
+    assert!(server.connections() <= 4, "{}", server.connections());
+    assert_eq!(client.get().await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn it_says_nothing_about_nova() {
+    let server = Scripted::constant("hello").await;
+    let mut config = nova_config(server.address);
+    config.deadline = Duration::from_millis(200);
+    let client = Client::new(&config);
+    let answer = client.send(Method::POST, stalls()).await;
+    assert!(matches!(answer, Err(NovaError::Deadline(_))));
+    assert_eq!(client.is_up(), None);
+}
