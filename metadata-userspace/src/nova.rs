@@ -5,6 +5,7 @@ mod connect;
 mod credentials;
 mod documents;
 mod error;
+mod evidence;
 mod exchange;
 mod fetches;
 mod hang;

@@ -10,6 +10,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::NovaError;
 use super::connect;
+use super::evidence::Evidence;
 use super::hang::Hang;
 use super::health::Health;
 use super::line::{Line, Place};
@@ -77,7 +78,9 @@ impl Exchange {
             Upload::Whole(body) => self.in_line(asked, body, wait).await?,
             Upload::Streamed(body) => self.streamed(asked, body, wait).await?,
         };
-        self.hang.answered();
+        if Evidence::of(asked.target.path(), answer.status()) == Evidence::AtWork {
+            self.hang.answered();
+        }
         if answer.status() == StatusCode::FORBIDDEN
             && let Some(suppressed) = self.refusals.now()
         {

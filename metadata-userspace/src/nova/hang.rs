@@ -3,7 +3,8 @@
 //! A Nova that refuses connections costs nothing to ask; one that hangs costs
 //! every guest the whole deadline, and cloud-init gives up before that. So when
 //! it hangs, guests whose documents are known get them at once, and one request
-//! at a time goes on asking; any answer ends that state.
+//! at a time goes on asking; an answer that shows Nova at work ends that state. Others
+//! do not, or guests could hide a hang: there are paths that something before Nova answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -47,6 +48,7 @@ impl Hang {
         }
     }
 
+    /// By Nova at work.
     pub(super) fn answered(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
         if self.is_on() {
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_a_sign_and_any_answer_ends_it() {
+    fn silence_is_a_sign_and_an_answer_ends_it() {
         let hang = Hang::new(Duration::from_millis(20));
         assert!(wait_long(&hang, || {}));
         hang.answered();

@@ -1,7 +1,4 @@
 //! What operators are told of how Nova is doing.
-//!
-//! Guests choose the paths, and some paths make Nova, or a web server before it,
-//! answer 4xx or 500: such an answer says nothing about Nova.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +6,7 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 
 use super::NovaError;
+use super::evidence::Evidence;
 use crate::dependencies::Dependency;
 use crate::logging;
 
@@ -39,16 +37,14 @@ impl Health {
     }
 
     pub(super) fn answered(&self, path: &str, status: StatusCode) {
-        match status.as_u16() {
-            // Nova lists its versions for anyone (nova/api/metadata/handler.py).
-            200..=299 | 404 if path == "/" => {}
-            200..=299 | 404 | 409 => self.accepts(),
-            403 if !self.accepted_lately() => self.down(
+        match Evidence::of(path, status) {
+            Evidence::AtWork => self.accepts(),
+            Evidence::Refuses if !self.accepted_lately() => self.down(
                 "it refuses our signatures: metadata_proxy_shared_secret differs from the one in \
                  [neutron] of nova.conf",
             ),
-            502..=504 => self.down(&format!("it answers {status}")),
-            _ => {}
+            Evidence::Away => self.down(&format!("it answers {status}")),
+            Evidence::Refuses | Evidence::None => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! A Nova that answers when it is allowed to.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,8 @@ struct State {
     requests: AtomicUsize,
     permits: Semaphore,
     answer: Mutex<Vec<u8>>,
+    /// By path; these need no permit.
+    at_once: Mutex<HashMap<String, Vec<u8>>>,
 }
 
 impl Gated {
@@ -32,6 +35,7 @@ impl Gated {
             requests: AtomicUsize::new(0),
             permits: Semaphore::new(0),
             answer: Mutex::new(ok(body)),
+            at_once: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -46,6 +50,12 @@ impl Gated {
     /// Answers this from now on.
     pub(super) fn answer(&self, answer: Vec<u8>) {
         *self.state.answer.lock().unwrap() = answer;
+    }
+
+    /// Answers this at once to whoever asks for `path`.
+    pub(super) fn answer_at_once(&self, path: &str, answer: Vec<u8>) {
+        let path = path.to_owned();
+        self.state.at_once.lock().unwrap().insert(path, answer);
     }
 
     /// Lets so many answers out.
@@ -81,10 +91,17 @@ impl Gated {
 }
 
 async fn converse(mut stream: TcpStream, state: Arc<State>) {
-    while read_message(&mut stream).await.is_some() {
+    while let Some(request) = read_message(&mut stream).await {
         state.requests.fetch_add(1, Ordering::SeqCst);
-        state.permits.acquire().await.unwrap().forget();
-        let answer = state.answer.lock().unwrap().clone();
+        let path = request.split(' ').nth(1).unwrap();
+        let at_once = state.at_once.lock().unwrap().get(path).cloned();
+        let answer = match at_once {
+            Some(answer) => answer,
+            None => {
+                state.permits.acquire().await.unwrap().forget();
+                state.answer.lock().unwrap().clone()
+            }
+        };
         if stream.write_all(&answer).await.is_err() {
             return;
         }

@@ -16,6 +16,13 @@ fn config(address: SocketAddr) -> NovaConfig {
     config
 }
 
+async fn ask_for(client: &Client, path: &str) {
+    let mut request = request(Method::GET, body::empty());
+    *request.uri_mut() = path.parse().unwrap();
+    let answer = client.forward(&instance(), &requester(), request).await;
+    text(answer.unwrap()).await;
+}
+
 async fn open_server() -> Gated {
     let server = Gated::start("good").await;
     server.answer(GOOD.to_vec());
@@ -147,6 +154,35 @@ async fn a_hang_is_noticed_before_the_deadline() {
     };
     let (first, ()) = tokio::join!(first, second);
     assert!(first.unwrap().headers().contains_key(WARNING));
+}
+
+/// A guest chooses the path, and what answers it may not be Nova, or not do its work.
+#[tokio::test]
+async fn a_hang_shows_whatever_else_is_answered() {
+    let server = open_server().await;
+    for (path, line) in [
+        ("/", "200 OK"),
+        ("/.htaccess", "403 Forbidden"),
+        ("/hostname/x", "500 Internal Server Error"),
+        ("/busy", "503 Service Unavailable"),
+    ] {
+        server.answer_at_once(path, status(line));
+        let client = Client::new(&config(server.address));
+        server.open();
+        assert_fresh(&client).await;
+        server.hang();
+        let hang = &client.nova.exchange.hang;
+        let meddles = async {
+            while !hang.is_on() {
+                ask_for(&client, path).await;
+            }
+            ask_for(&client, path).await;
+            assert!(hang.is_on(), "{path} ended it");
+        };
+        let both = async { tokio::join!(assert_stale(&client), meddles) };
+        let noticed = tokio::time::timeout(Duration::from_secs(5), both).await;
+        assert!(noticed.is_ok(), "{path} hid it");
+    }
 }
 
 #[tokio::test]
