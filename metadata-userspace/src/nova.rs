@@ -11,6 +11,7 @@ mod fetches;
 mod hang;
 mod health;
 mod line;
+mod outage;
 pub(crate) mod path;
 mod question;
 mod request;
@@ -79,7 +80,7 @@ impl Nova {
     /// Asks Nova on behalf of `instance`. Of `request` only the method, the
     /// target and the body count: none of its headers reaches Nova.
     ///
-    /// The answer may have any status; it comes within the deadline after
+    /// The answer may have any status but 502 and 504; it comes within the deadline after
     /// the body, or later when Nova answers others first and who asks has the patience; the
     /// rest of a long one comes while it is read. One that says `Age` was not given now. In
     /// `queue` the requests of the same guest wait for their turn.
@@ -112,10 +113,11 @@ impl Nova {
             method: &guest.method,
             target: &target,
         };
-        match Question::of(asked, &upload) {
+        let answer = match Question::of(asked, &upload) {
             Some(question) => self.answers.to(Arc::new(question), &mut turn, &wait).await,
             None => self.ask(asked, upload, &wait).await.map_err(Arc::new),
-        }
+        };
+        answer.map(outage::worth_another_try)
     }
 
     /// Of what is nobody else's.

@@ -26,10 +26,15 @@ pub fn text(status: StatusCode, message: impl Into<String>) -> Response<Body> {
 /// 500, 502 or 504 the guest boots without metadata (`wait_for_url` in
 /// cloudinit/url_helper.py), and Ignition gives up on every 4xx, 429 included.
 pub fn unavailable(message: impl Into<String>) -> Response<Body> {
-    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, message);
+    retry_after(text(StatusCode::SERVICE_UNAVAILABLE, message))
+}
+
+/// Says when to ask again, if `response` does not yet.
+pub fn retry_after(mut response: Response<Body>) -> Response<Body> {
     response
         .headers_mut()
-        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        .entry(RETRY_AFTER)
+        .or_insert(HeaderValue::from_static("1"));
     response
 }
 

@@ -83,6 +83,8 @@ fn something_broken_in_novas_place_is_an_outage_too() -> Result<()> {
             answer("503 Service Unavailable\r\nRetry-After: 9", "no"),
             "503",
         ),
+        (answer("502 Bad Gateway", "no"), "502"),
+        (answer("504 Gateway Timeout", "no"), "504"),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_owned(),
             "answer",
