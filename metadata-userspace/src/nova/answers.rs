@@ -132,15 +132,15 @@ impl Answers {
                 Some(Ok(Brought::Failure(error)))
                     if matches!(*error, NovaError::Busy(_)) && !is_over =>
                 {
-                    turn.resume().await;
+                    resume(turn, wait).await?;
                 }
                 Some(Ok(Brought::Failure(error))) => return Err(error),
                 Some(Ok(Brought::TooMuch)) => {
-                    turn.resume().await;
+                    resume(turn, wait).await?;
                     return self.ask(question, wait).await.map_err(Arc::new);
                 }
                 // The guest hung up for whom it was fetched.
-                Some(Err(_)) if !is_over => turn.resume().await,
+                Some(Err(_)) if !is_over => resume(turn, wait).await?,
                 Some(Err(_)) | None => return Err(Arc::new(NovaError::Deadline(wait.limit()))),
             }
         }
@@ -206,6 +206,12 @@ impl Answers {
         }
         document.stale_response(now)
     }
+}
+
+/// Waits for a turn that was lent, no longer than for the first.
+async fn resume(turn: &mut Turn, wait: &Wait) -> Result<(), Arc<NovaError>> {
+    let resumed = within(wait.for_its_turn(), pin!(turn.resume())).await;
+    resumed.ok_or_else(|| Arc::new(NovaError::Queued(wait.limit())))
 }
 
 /// Why an outcome is none: Nova gave no answer, or said that it cannot.

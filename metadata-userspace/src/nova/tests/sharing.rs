@@ -150,6 +150,23 @@ async fn whoever_waits_too_long_for_a_turn_hears_so() {
     assert_eq!(server.requests(), 0);
 }
 
+/// It lent its turn to the next one while another fetched the same for it.
+#[tokio::test]
+async fn whoever_waits_too_long_for_its_turn_again_hears_so() {
+    let server = Gated::start("hello").await;
+    let client = Client::of(server.address);
+    let fetches = ask(&client, instance(), "/openstack");
+    server.wait_for_requests(1).await;
+    let queue = Arc::new(Queue::new(1));
+    let waits = ask_in(&queue, &client, instance(), "/openstack");
+    settle().await;
+    let _turn = queue.turn().await;
+    fetches.abort();
+    let error = heard(waits).await.unwrap_err();
+    assert!(error.contains("earlier requests"), "{error}");
+    assert_eq!(server.requests(), 1);
+}
+
 #[tokio::test]
 async fn requests_that_differ_are_not_shared() {
     let server = Gated::start("hello").await;
