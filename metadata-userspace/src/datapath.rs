@@ -26,7 +26,9 @@ use metadata_ebpf::name;
 use crate::config::DatapathConfig;
 use crate::netlink::{Link, NamespaceSocket};
 
-pub use address::{add_address, is_our_address, remove_address, remove_our_addresses};
+pub use address::{
+    add_address, is_our_address, remove_address, remove_our_addresses, remove_way_to_guests,
+};
 pub use error::DatapathError;
 use filters::Hook;
 pub use foreign::{ForeignHook, ForeignProgram, Order};

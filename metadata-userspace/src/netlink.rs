@@ -88,6 +88,15 @@ impl NetlinkError {
         )
     }
 
+    /// Whether the kernel knows no such request, as those of a family that it was told to do
+    /// without (`ipv6.disable=1`).
+    fn is_unsupported(&self) -> bool {
+        matches!(
+            self.errno(),
+            Some(nix::libc::EOPNOTSUPP | nix::libc::EAFNOSUPPORT)
+        )
+    }
+
     /// Whether the address is not there, which the kernel says in a way of its own.
     fn is_unavailable(&self) -> bool {
         self.errno() == Some(nix::libc::EADDRNOTAVAIL)

@@ -41,6 +41,11 @@ pub fn remove_address(socket: &NamespaceSocket, interface: u32) -> Result<(), Ne
     for address in socket.addresses()?.iter().filter(is_there) {
         socket.delete_ipv6_address(interface, (METADATA_ADDRESS_V6, address.prefix))?;
     }
+    remove_way_to_guests(socket, interface)
+}
+
+/// Takes away the route that came with the address; none there is no error.
+pub fn remove_way_to_guests(socket: &NamespaceSocket, interface: u32) -> Result<(), NetlinkError> {
     socket.delete_link_local_route(interface, ROUTE_PROTOCOL)
 }
 

@@ -12,7 +12,9 @@ use super::plan::{Door, Standing, Step, guard_steps, held, is_left, lingers, ste
 use super::retiring::Retiring;
 use super::role::Role;
 use super::served::{Opened, Reconciled, ServeError, Settings};
-use crate::datapath::{XdpSlot, add_address, ensure_route, remove_address, remove_route};
+use crate::datapath::{
+    XdpSlot, add_address, ensure_route, remove_address, remove_route, remove_way_to_guests,
+};
 use crate::netlink::{Link, NamespaceSocket, NetlinkError};
 use crate::netns::NetnsId;
 use crate::status::Answerer;
@@ -101,7 +103,11 @@ impl Settling<'_> {
                 return Ok(());
             }
             Step::Attach(index) => self.settings.datapath.attach(netlink, index)?,
-            Step::Detach(index) => self.settings.datapath.detach(netlink, index)?,
+            Step::Detach(index) => {
+                // Whoever flushed our address left it.
+                remove_way_to_guests(netlink, index)?;
+                self.settings.datapath.detach(netlink, index)?;
+            }
             Step::Guard(index) => {
                 if let Some(link) = link(netlink, index)? {
                     self.settings.datapath.guard(netlink, &link)?;

@@ -25,7 +25,7 @@ impl NamespaceSocket {
         self.request(request, NLM_F_CREATE | NLM_F_EXCL)
     }
 
-    /// Removes it; none there is no error.
+    /// Removes it; none there is no error, nor is a kernel without IPv6.
     pub fn delete_link_local_route(
         &self,
         interface: u32,
@@ -33,7 +33,7 @@ impl NamespaceSocket {
     ) -> Result<(), NetlinkError> {
         let request = RouteNetlinkMessage::DelRoute(link_local_route(interface, protocol));
         match self.request(request, 0) {
-            Err(error) if error.is_gone() => Ok(()),
+            Err(error) if error.is_gone() || error.is_unsupported() => Ok(()),
             other => other,
         }
     }

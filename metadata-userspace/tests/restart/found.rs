@@ -21,6 +21,7 @@ fn traces(site: &Site) -> Result<String> {
         inside.sh(&format!("tc filter show dev {interface} egress"))?,
         inside.ip("route show table local 169.254.169.254")?,
         inside.ip("-6 address show to fe80::a9fe:a9fe")?,
+        inside.ip("-6 route show table all proto 169")?,
     ]
     .concat())
 }
