@@ -1,6 +1,6 @@
 //! Three namespaces and a daemon, to which things happen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,9 @@ impl Host {
             }
             host.daemon.wait_serving(name)?;
         }
+        let router = host.look()?.remove(&host.names()[0]).unwrap_or_default();
+        // Otherwise what a snapshot looks at would be nothing at all.
+        ensure!(router.is_served_by_us_alone(), "{router:#?}");
         Ok(host)
     }
 
@@ -142,15 +145,14 @@ impl Host {
     }
 
     fn look(&self) -> Result<BTreeMap<String, Space>> {
-        let mut spaces = BTreeMap::new();
-        for name in self.names() {
-            let namespace = Namespace::of_somebody(&name);
-            if namespace.exists() {
-                let state = self.daemon.namespace(&name)?;
-                spaces.insert(name, snapshot::of(&namespace, state)?);
-            }
-        }
-        Ok(spaces)
+        let mut states = self.daemon.namespaces()?;
+        // Also what has no name any more, which a shim or a mistake keeps.
+        let names: BTreeSet<String> = states.keys().cloned().chain(self.names()).collect();
+        let look = |name: String| {
+            let space = snapshot::of(&Namespace::of_somebody(&name), states.remove(&name))?;
+            Ok((name, space))
+        };
+        names.into_iter().map(look).collect()
     }
 
     /// Nothing of the daemon's is left when the next one starts; shims stay.
@@ -158,11 +160,8 @@ impl Host {
         self.daemon.stop()?;
         process::read(&mut self.daemon.command("unload"))?;
         for name in self.names() {
-            let namespace = Namespace::of_somebody(&name);
-            if namespace.exists() {
-                let space = snapshot::of(&namespace, None)?;
-                ensure!(space.is_clean(), "after unload: {space:#?}");
-            }
+            let space = snapshot::of(&Namespace::of_somebody(&name), None)?;
+            ensure!(space.is_clean(), "after unload: {space:#?}");
         }
         self.daemon.start_again()
     }

@@ -5,6 +5,7 @@ mod log;
 mod setup;
 mod unit;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -164,11 +165,19 @@ impl Daemon {
     /// # Errors
     /// When the daemon does not answer.
     pub fn namespace(&self, name: &str) -> Result<Option<Value>> {
+        Ok(self.namespaces()?.remove(name))
+    }
+
+    /// The states of all namespaces that the daemon knows, by their names.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub fn namespaces(&self) -> Result<BTreeMap<String, Value>> {
         let status = self.status()?;
-        status
-            .get("namespaces")
-            .with_context(|| format!("no namespaces in {status}"))?;
-        Ok(namespace(&status, name).cloned())
+        let states = status.get("namespaces").and_then(Value::as_array);
+        let states = states.with_context(|| format!("no namespaces in {status}"))?;
+        let named = |state: &Value| Some((state.get("name")?.as_str()?.to_owned(), state.clone()));
+        Ok(states.iter().filter_map(named).collect())
     }
 
     /// Waits until guests behind every interface of a namespace are served.
