@@ -9,6 +9,8 @@ mod deletions;
 mod descriptors;
 mod events;
 mod file_systems;
+#[path = "../support/readme.rs"]
+mod readme;
 mod stuck;
 
 use std::sync::Arc;
@@ -27,6 +29,11 @@ use xtask::lab::{proc, unique, wait};
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const DOCUMENT: &str = "/openstack/latest/meta_data.json";
 const LIMIT: Duration = Duration::from_secs(30);
+
+#[test]
+fn the_table_names_tests_that_there_are() -> Result<()> {
+    readme::check("### When the host is in trouble")
+}
 
 /// A site whose daemon serves another router too, if that comes.
 struct Estate {

@@ -27,6 +27,8 @@ mod overlapping_addresses;
 mod password;
 mod place;
 mod port_resolution;
+#[path = "../support/readme.rs"]
+mod readme;
 mod statistics;
 mod supervision;
 mod takeover;
@@ -34,6 +36,11 @@ mod timeouts;
 
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const DOCUMENT: &str = "/openstack/latest/meta_data.json";
+
+#[test]
+fn the_table_names_tests_that_there_are() -> anyhow::Result<()> {
+    readme::check("## Feature by feature")
+}
 
 /// One test for each kind of namespace, of a function that takes the kind.
 macro_rules! in_each_kind {
