@@ -31,16 +31,28 @@ const CONFINED: &[Confined] = &[
     },
 ];
 
-/// Checks every Rust file below `root`.
+/// What sends its readers to files.
+const DOCUMENTS: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
+
+/// Checks every Rust file below `root`, and what documents say of them.
 ///
 /// # Errors
 /// When a file breaks an invariant; the error lists all that do.
 pub(super) fn check(root: &Path) -> Result<()> {
-    let mut findings = Vec::new();
+    let read = |name: &str| {
+        let text = fs::read_to_string(root.join(name));
+        text.with_context(|| format!("cannot read {name}"))
+    };
+    let (mut names, mut findings) = (Vec::new(), Vec::new());
     for file in rust_files(root)? {
         let name = file.strip_prefix(root)?.to_string_lossy().into_owned();
-        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {name}"))?;
-        findings.extend(faults(&name, &text));
+        findings.extend(faults(&name, &read(&name)?));
+        names.push(name);
+    }
+    for document in DOCUMENTS {
+        let text = read(document)?;
+        let paths = dangling(&text, &names);
+        findings.extend(paths.map(|path| format!("{document}: there is no {path}")));
     }
     if !findings.is_empty() {
         bail!("the architecture is violated:\n  {}", findings.join("\n  "));
@@ -73,6 +85,14 @@ fn faults(name: &str, text: &str) -> Vec<String> {
     faults
 }
 
+/// Paths of Rust files in a document at whose end no file's path ends.
+fn dangling<'a>(document: &'a str, files: &'a [String]) -> impl Iterator<Item = &'a str> {
+    let is_path = |code: &&str| code.ends_with(".rs") && !code.contains(char::is_whitespace);
+    let is_there = |path: &&str| files.iter().any(|file| Path::new(file).ends_with(path));
+    let paths = document.split('`').filter(is_path);
+    paths.filter(move |path| !is_there(path))
+}
+
 fn rust_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut directories: Vec<PathBuf> = ["metadata-ebpf", "metadata-userspace", "xtask"]
@@ -102,6 +122,17 @@ mod tests {
         assert_eq!(faults("metadata-userspace/src/netns.rs", text).len(), 0);
         assert_eq!(faults("metadata-userspace/src/proxy.rs", text).len(), 1);
         assert_eq!(faults("xtask/src/lab/namespace.rs", text).len(), 0);
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_found() {
+        let files = ["xtask/src/a.rs", "xtask/src/a/b.rs"].map(str::to_owned);
+        let found = |document| dangling(document, &files).collect::<Vec<_>>();
+        assert_eq!(
+            found("see `a.rs`, `src/a/b.rs` and\n`ab.rs` or `c of.rs`"),
+            ["ab.rs"]
+        );
+        assert_eq!(found("`b/a.rs`"), ["b/a.rs"]);
     }
 
     #[test]
