@@ -5,8 +5,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use xtask::lab::guest::Guest;
+use xtask::lab::http::Response;
 use xtask::lab::neighbours::Neighbours;
 
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
@@ -24,6 +25,24 @@ fn status(guest: &Guest, url: &str) -> Result<String> {
     ))
 }
 
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How many requests are answered with 200, and the first that is not.
+fn ask_until_refused(guest: &Guest) -> Result<(usize, Response)> {
+    let (begun, mut served) = (Instant::now(), 0);
+    loop {
+        let response = guest.get(DOCUMENT)?;
+        if response.status != 200 {
+            return Ok((served, response));
+        }
+        served += 1;
+        ensure!(
+            begun.elapsed() < LIMIT,
+            "{served} are served, none is refused"
+        );
+    }
+}
+
 const IPV4: &str = "http://169.254.169.254";
 const IPV6: &str = "http://[fe80::a9fe:a9fe%25eth0]";
 
@@ -34,11 +53,10 @@ fn the_guest_that_asks_too_often_is_told_when_to_come_back_and_then_served() -> 
          burst_window_duration = 1\nburst_query_rate_limit = 5\n",
     )?;
     let begun = Instant::now();
-    for _ in 0..5 {
-        assert_eq!(status(&site.guest, IPV4)?, "200");
-    }
-    let refused = site.guest.get(DOCUMENT)?;
-    assert!(begun.elapsed() < Duration::from_secs(3), "too slow to tell");
+    let (served, refused) = ask_until_refused(&site.guest)?;
+    // On a machine so slow that the first is forgotten meanwhile, more are.
+    let is_slow = begun.elapsed() >= Duration::from_secs(3);
+    assert!(served == 5 || (served > 5 && is_slow), "{served} served");
     assert_eq!(refused.status, 429, "{}", refused.text());
     assert!(
         refused.text().contains("5 within 3 s"),
@@ -53,8 +71,9 @@ fn the_guest_that_asks_too_often_is_told_when_to_come_back_and_then_served() -> 
         .parse()?;
     assert!((1..=3).contains(&wait), "{wait}");
     let told = Instant::now() + Duration::from_secs(wait);
-    while Instant::now() + Duration::from_millis(500) < told {
-        site.guest.get(DOCUMENT)?;
+    // Until it may be let in: whole seconds are more than it has to wait.
+    while Instant::now() + Duration::from_secs(1) < told && site.guest.get(DOCUMENT)?.status == 429
+    {
         sleep(Duration::from_millis(100));
     }
     sleep(told.saturating_duration_since(Instant::now()));

@@ -50,6 +50,9 @@ mod beside_a_haproxy_the_hook_comes_first {
 
     crate::in_each_kind!(steering_begins_when_what_the_hook_lost_is_over);
 
+    /// As long as a SYN that was lost takes to be sent again, and more.
+    const REPEATED: Duration = Duration::from_millis(1500);
+
     /// The kernel drops what leaves an interface while it makes a clsact qdisc there:
     /// haproxy's answer to a SYN, whose second one would come to us.
     fn steering_begins_when_what_the_hook_lost_is_over(kind: Kind) -> Result<()> {
@@ -65,9 +68,11 @@ mod beside_a_haproxy_the_hook_comes_first {
             let qdiscs = ground.home.namespace().sh("tc qdisc show")?;
             Ok(qdiscs.contains("clsact"))
         })?;
-        assert!(is_haproxys_own(&ground.guest)?);
+        let is_left_to_haproxy = is_haproxys_own(&ground.guest)?;
+        // A slow machine may ask when it is over.
+        assert!(is_left_to_haproxy || begun.elapsed() > REPEATED);
         daemon.wait_serving(ground.home.name())?;
-        assert!(begun.elapsed() > Duration::from_millis(1500));
+        assert!(begun.elapsed() > REPEATED);
         assert_served(&ground.guest, &ground.instance)
     }
 }
