@@ -45,14 +45,25 @@ fn make(hidden: &str) -> Result<File> {
     Ok(File::open(namespace.path())?)
 }
 
+/// A name that is taken away again, if it is still there.
+struct Published<'a>(&'a str);
+
+impl Drop for Published<'_> {
+    fn drop(&mut self) {
+        namespace::remove(self.0);
+    }
+}
+
 /// As `ip netns` does it: a file, then a mount on it.
-fn publish(made: &File, name: &str) -> Result<()> {
+fn publish<'a>(made: &File, name: &'a str) -> Result<Published<'a>> {
     let path = Path::new(namespace::DIRECTORY).join(name);
     File::create(&path)?;
+    let published = Published(name);
     let none = None::<&str>;
     let made = format!("/proc/self/fd/{}", made.as_raw_fd());
     mount(Some(made.as_str()), &path, none, MsFlags::MS_BIND, none)
-        .with_context(|| format!("cannot mount {}", path.display()))
+        .with_context(|| format!("cannot mount {}", path.display()))?;
+    Ok(published)
 }
 
 /// Has `delete` happen before the supervisor's n-th step, for each n that there is.
@@ -75,11 +86,11 @@ fn before_each_step(delete: fn(&str)) -> Result<()> {
             }
             None
         });
-        publish(&made, &name)?;
+        let published = publish(&made, &name)?;
         drop(made);
         let waited = wait::until("the step is taken", SERVED, || Ok(deleted.load(SeqCst)));
         calls.clear();
-        namespace::remove(&name);
+        drop(published);
         assert!(
             is_alive(supervisor) && is_alive(worker),
             "before step {step}"
