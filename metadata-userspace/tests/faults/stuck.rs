@@ -1,9 +1,11 @@
 //! Processes that live and do nothing.
 
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use xtask::lab::service_manager::ServiceManager;
 use xtask::lab::threads::Ran;
 use xtask::lab::{http, wait};
 
@@ -11,6 +13,8 @@ use crate::{DOCUMENT, Estate, LIMIT, Stopped, guest_of};
 
 /// In which a worker to which somebody comes is asked twice whether it is alive.
 const TWO_QUESTIONS: Duration = Duration::from_secs(11);
+/// `WatchdogSec=`, which the unit has longer.
+const WATCHDOG: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_worker_that_hangs_is_replaced_and_who_waits_is_answered() -> Result<()> {
@@ -37,18 +41,67 @@ fn a_worker_that_hangs_is_replaced_and_who_waits_is_answered() -> Result<()> {
 
 #[test]
 fn a_supervisor_that_hangs_leaves_guests_served_and_does_later_what_it_missed() -> Result<()> {
-    let mut estate = Estate::create(|setup| setup)?;
+    let mut missed = Missed::create()?;
+    let estate = &missed.estate;
     let worker = estate.site.daemon.worker_pid()?;
     let mut connected = estate.site.guest.connect()?;
     let stopped = Stopped::stop(estate.site.daemon.pid())?;
     let newcomer = estate.newcomer()?;
     assert_eq!(http::get(&mut connected, DOCUMENT, "")?.status, 200);
     estate.is_served()?;
-    assert!(estate.site.daemon.status().is_err());
+    let silence = estate
+        .site
+        .daemon
+        .status()
+        .map_err(|error| error.to_string());
+    assert!(silence.is_err_and(|error| error.contains("did not answer")));
     drop(stopped);
-    estate.wait_newcomer_served(&newcomer)?;
-    assert_eq!(estate.site.daemon.worker_pid()?, worker);
+    missed.estate.wait_newcomer_served(&newcomer)?;
+    missed.wait_said_that_it_lives()?;
+    assert_eq!(missed.estate.site.daemon.worker_pid()?, worker);
     Ok(())
+}
+
+#[test]
+fn a_supervisor_that_hangs_is_missed_and_the_next_does_what_it_did_not() -> Result<()> {
+    let mut missed = Missed::create()?;
+    missed.wait_said_that_it_lives()?;
+    let stopped = Stopped::stop(missed.estate.site.daemon.pid())?;
+    let newcomer = missed.estate.newcomer()?;
+    // What it said before is read by then.
+    sleep(WATCHDOG);
+    missed.manager.clear_said();
+    sleep(WATCHDOG * 2);
+    assert_eq!(missed.manager.said(), [""; 0]);
+    missed.estate.is_served()?;
+    // systemd's part.
+    missed.estate.site.daemon.kill()?;
+    missed.estate.site.daemon.start_again()?;
+    drop(stopped);
+    missed.estate.is_served()?;
+    missed.estate.wait_newcomer_served(&newcomer)?;
+    missed.wait_said_that_it_lives()
+}
+
+/// A daemon of whose life its manager wants to hear.
+struct Missed {
+    estate: Estate,
+    manager: Arc<ServiceManager>,
+}
+
+impl Missed {
+    fn create() -> Result<Self> {
+        let manager = Arc::new(ServiceManager::with_watchdog(WATCHDOG)?);
+        let estate = Estate::create(|setup| setup.service_of(&manager))?;
+        Ok(Self { estate, manager })
+    }
+
+    fn wait_said_that_it_lives(&self) -> Result<()> {
+        self.manager.clear_said();
+        wait::until("it says that it lives", LIMIT, || {
+            Ok(self.manager.was_told("WATCHDOG=1"))
+        })
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! systemd's part in a restart: hears what a daemon says at `NOTIFY_SOCKET`, keeps its
-//! descriptors (sd_notify(3), `FDSTORE=1`), and passes them to the next one
-//! (sd_listen_fds(3)).
+//! descriptors (sd_notify(3), `FDSTORE=1`), passes them to the next one
+//! (sd_listen_fds(3)), and wants to hear that it lives (sd_watchdog_enabled(3)).
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -27,6 +27,8 @@ const ALOFT: RawFd = 700;
 /// Descriptors in one message, as systemd takes them (`NOTIFY_FD_MAX`).
 const AT_ONCE: usize = 768;
 const LISTENING: Duration = Duration::from_millis(20);
+/// The unit's `WatchdogSec=`.
+const WATCHDOG: Duration = Duration::from_secs(120);
 
 /// A service manager for one daemon.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub struct ServiceManager {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     directory: TempDir,
+    watchdog: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +50,15 @@ impl ServiceManager {
     /// # Errors
     /// When the socket cannot be made.
     pub fn start() -> Result<Self> {
+        Self::with_watchdog(WATCHDOG)
+    }
+
+    /// One that takes a daemon for hung after so long a silence. What follows from that is
+    /// the caller's.
+    ///
+    /// # Errors
+    /// As [`ServiceManager::start`].
+    pub fn with_watchdog(watchdog: Duration) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("notify-").tempdir()?;
         let socket = UnixDatagram::bind(directory.path().join("socket"))?;
         socket.set_read_timeout(Some(LISTENING))?;
@@ -61,6 +73,7 @@ impl ServiceManager {
             shared,
             thread: Some(thread),
             directory,
+            watchdog,
         })
     }
 
@@ -68,6 +81,13 @@ impl ServiceManager {
     #[must_use]
     pub fn said(&self) -> Vec<String> {
         lock(&self.shared.said).clone()
+    }
+
+    /// Whether they said this, alone or among other lines.
+    #[must_use]
+    pub fn was_told(&self, line: &str) -> bool {
+        let said = lock(&self.shared.said);
+        said.iter().any(|text| text.lines().any(|one| one == line))
     }
 
     /// Forgets what they said.
@@ -104,10 +124,11 @@ impl ServiceManager {
             .collect::<nix::Result<_>>()?;
         // The process that is executed has to know its own number.
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""]);
+        command.args(["-c", "LISTEN_PID=$$ WATCHDOG_PID=$$ exec \"$0\" \"$@\""]);
         command
             .arg(program)
             .env("NOTIFY_SOCKET", self.path())
+            .env("WATCHDOG_USEC", self.watchdog.as_micros().to_string())
             .env("LISTEN_FDS", aloft.len().to_string())
             .env("LISTEN_FDNAMES", names.join(":"));
         let guards: Vec<OwnedFd> = aloft
