@@ -6,6 +6,7 @@
 mod fake;
 mod found;
 mod holder;
+mod interrupted;
 mod load;
 mod predecessor;
 mod reload;
@@ -31,6 +32,8 @@ use xtask::lab::wait;
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const DOCUMENT: &str = "/openstack/latest/meta_data.json";
 const LIMIT: Duration = Duration::from_secs(15);
+/// Short, so that a test hears of it.
+const WATCHDOG: Duration = Duration::from_secs(1);
 
 /// A site whose daemon is a service.
 struct Served {
@@ -49,7 +52,7 @@ impl Served {
     }
 
     fn of(program: &Path, change: impl FnOnce(Setup) -> Setup) -> Result<Self> {
-        let manager = Arc::new(ServiceManager::start()?);
+        let manager = Arc::new(ServiceManager::with_watchdog(WATCHDOG)?);
         let service = |setup: Setup| change(setup.service_of(&manager));
         let site = Site::with(program, |_| {}, service)?;
         let holder = Holder::of(site.daemon.pid())?;
@@ -64,8 +67,7 @@ impl Served {
 
     fn wait_said(&self, line: &str) -> Result<()> {
         wait::until(&format!("the daemon says {line}"), LIMIT, || {
-            let said = self.manager.said();
-            Ok(said.iter().any(|text| text.lines().any(|one| one == line)))
+            Ok(self.manager.was_told(line))
         })
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use nix::sys::signal::Signal;
+use xtask::lab::proc;
 use xtask::lab::site::Site;
 use xtask::lab::unique;
 use xtask::lab::wait;
@@ -52,7 +53,8 @@ fn no_request_fails_in_ten_reloads() -> Result<()> {
 #[test]
 fn reloads_that_follow_each_other_end_in_one() -> Result<()> {
     let mut site = Site::create(METADATAD)?;
-    let guest = guest_of(&site);
+    let (guest, pid) = (guest_of(&site), site.daemon.pid());
+    let (worker, before) = (site.daemon.worker_pid()?, proc::children(pid)?);
     let tally = during(&guest, || {
         for _ in 0..20 {
             site.daemon.signal(Signal::SIGHUP)?;
@@ -62,6 +64,11 @@ fn reloads_that_follow_each_other_end_in_one() -> Result<()> {
         site.daemon.check_running()
     })?;
     tally.assert_served("reloads without a pause");
+    wait::until("as many processes are left as there were", LIMIT, || {
+        let left = proc::children(pid)?;
+        Ok(left.len() == before.len() && !left.contains(&worker))
+    })?;
+    assert!(proc::children(pid)?.contains(&site.daemon.worker_pid()?));
     Ok(())
 }
 
@@ -78,6 +85,9 @@ fn a_service_says_that_it_reloads() -> Result<()> {
         said.find("READY=1"),
     );
     assert!(reloading.is_some() && reloading < ready, "{said}");
+    // Whoever does not go on saying that it lives is ended.
+    served.manager.clear_said();
+    served.wait_said("WATCHDOG=1")?;
     wait_ended(before)?;
     wait::until("the same is kept", LIMIT, || {
         Ok(served.manager.kept() == kept)
@@ -157,8 +167,9 @@ fn a_request_under_way_ends_in_the_old_worker() -> Result<()> {
         let request = scope.spawn(|| guest.get(DOCUMENT));
         wait::until("Nova is asked", LIMIT, || Ok(nova.requests() == 1))?;
         let before = reload(&mut site)?;
-        assert!(!has_ended(before), "it did not wait for its request");
-        assert!(start.elapsed() < SLOW, "{:?}", start.elapsed());
+        // On a slow machine the request may be over.
+        let waits = !has_ended(before) || start.elapsed() >= SLOW;
+        assert!(waits, "it did not wait for its request");
         let response = request
             .join()
             .map_err(|_| anyhow!("the guest panicked"))??;

@@ -4,42 +4,44 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use metadata_ebpf::ABI_VERSION;
-use nix::sys::signal::Signal;
 use tempfile::TempDir;
+use xtask::lab::daemon::Setup;
 use xtask::lab::wait;
 use xtask::process;
 use xtask::releases::{Profile, Release, executable};
 
 use crate::load::during;
 use crate::reload::reload;
-use crate::{DOCUMENT, LIMIT, METADATAD, Served, guest_of};
+use crate::{LIMIT, METADATAD, Served, guest_of};
 
 /// A service whose program is exchanged.
-struct Installed {
-    served: Served,
+pub(crate) struct Installed {
+    pub(crate) served: Served,
     program: PathBuf,
     _directory: TempDir,
 }
 
 impl Installed {
-    fn create() -> Result<Self> {
+    pub(crate) fn create() -> Result<Self> {
+        Self::with(|setup| setup)
+    }
+
+    pub(crate) fn with(change: impl FnOnce(Setup) -> Setup) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let program = directory.path().join("metadatad");
         fs::copy(METADATAD, &program)?;
         Ok(Self {
-            served: Served::of(&program, |setup| setup)?,
+            served: Served::of(&program, change)?,
             program,
             _directory: directory,
         })
     }
 
     /// As a package manager does.
-    fn install(&self, release: Release) -> Result<()> {
+    pub(crate) fn install(&self, release: Release) -> Result<()> {
         let new = self.program.with_extension("new");
         match release {
             Release::This => fs::copy(METADATAD, &new)?,
@@ -50,7 +52,7 @@ impl Installed {
 
     /// What the kernel calls the program that steers the guest's frames: a hash of its
     /// instructions.
-    fn tag(&self) -> Result<String> {
+    pub(crate) fn tag(&self) -> Result<String> {
         let site = &self.served.site;
         let interface = &site.guest.router_interface;
         let inside = site.router.namespace();
@@ -61,7 +63,7 @@ impl Installed {
     }
 
     /// Waits until the pins are those of a release, and of no other.
-    fn wait_pinned(&self, release: Release) -> Result<()> {
+    pub(crate) fn wait_pinned(&self, release: Release) -> Result<()> {
         let version = match release {
             Release::NextAbi => ABI_VERSION + 1,
             Release::This | Release::NextCode => ABI_VERSION,
@@ -118,52 +120,5 @@ fn no_request_fails_when_another_release_takes_over() -> Result<()> {
     // They are really other programs.
     let different: std::collections::BTreeSet<_> = tags.values().collect();
     assert_eq!(different.len(), 3, "{tags:?}");
-    Ok(())
-}
-
-#[test]
-fn an_upgrade_that_is_killed_at_any_moment_leaves_guests_served() -> Result<()> {
-    const MOMENTS: u32 = 24;
-    let releases = [Release::NextAbi, Release::This, Release::NextCode];
-    let mut installed = Installed::create()?;
-    let guest = guest_of(&installed.served.site);
-    let (mut serving, mut replaced, mut finished) = (Release::This, 0, 0);
-    let tally = during(&guest, || {
-        let start = Instant::now();
-        installed.served.restart()?;
-        // From before the programs are loaded until a while after all is served.
-        let apart = start.elapsed() * 2 / MOMENTS;
-        for (moment, release) in (1..=MOMENTS).zip(releases.into_iter().cycle()) {
-            let before = installed.tag()?;
-            installed.install(release)?;
-            installed.served.manager.clear_said();
-            let daemon = &mut installed.served.site.daemon;
-            if moment.is_multiple_of(2) {
-                daemon.stop()?;
-                daemon.launch_again()?;
-            } else {
-                daemon.signal(Signal::SIGHUP)?;
-            }
-            sleep(apart * moment);
-            daemon.kill()?;
-            replaced += u32::from(installed.tag()? != before);
-            let said = installed.served.manager.said();
-            finished += u32::from(said.iter().any(|text| text.starts_with("READY=1")));
-            // On to it, or back to the one before.
-            if moment % 4 < 2 {
-                installed.install(serving)?;
-            } else {
-                serving = release;
-            }
-            installed.served.start_again()?;
-            installed.wait_pinned(serving)?;
-        }
-        Ok(())
-    })?;
-    tally.assert_served(&format!(
-        "upgrades killed, of {MOMENTS} {replaced} after the programs and {finished} after READY"
-    ));
-    assert!(finished < MOMENTS, "none was interrupted");
-    assert_eq!(installed.served.site.guest.get(DOCUMENT)?.status, 200);
     Ok(())
 }

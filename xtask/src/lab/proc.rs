@@ -20,6 +20,18 @@ pub fn threads(pid: u32) -> Result<usize> {
     count(&format!("/proc/{pid}/task"))
 }
 
+/// The processes that a process's first thread started, those that became its own included.
+///
+/// # Errors
+/// When there is no such process.
+pub fn children(pid: u32) -> Result<Vec<u32>> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    text.split_whitespace()
+        .map(|child| Ok(child.parse()?))
+        .collect()
+}
+
 /// A line of `/proc/<pid>/status`, without its name.
 ///
 /// # Errors
@@ -39,13 +51,11 @@ pub fn status(pid: u32, field: &str) -> Result<String> {
 /// # Errors
 /// When there is none.
 pub fn holder_of(daemon: u32) -> Result<u32> {
-    let children = fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children"))?;
-    let mut children = children.split_whitespace();
-    let holder = children.find(|pid| {
+    let holder = children(daemon)?.into_iter().find(|pid| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).any(|word| word == b"holder")
     });
-    Ok(holder.context("there is no holder")?.parse()?)
+    holder.context("there is no holder")
 }
 
 fn count(directory: &str) -> Result<usize> {
