@@ -1,5 +1,7 @@
 //! Taking the supervisor's orders, from the first to the last, and what comes after.
 
+use std::collections::VecDeque;
+use std::future::pending;
 use std::os::fd::OwnedFd;
 
 use tokio::task::JoinSet;
@@ -27,38 +29,55 @@ pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
     // Heard where a supervisor still is.
     let _ = control.send(&Report::Guests, Some(worker.guests())).await;
     let mut pulses = JoinSet::new();
+    let mut outbox = Outbox::default();
     loop {
         let (desk, connections) = (worker.desk.clone(), worker.connections.clone());
         let names = worker.names.clone();
-        let done = tokio::select! {
+        let report = tokio::select! {
             order = control.receive::<Order>() => match order {
                 Ok((Order::Drain, _)) => break,
-                Ok((Order::Ready, _)) => control.send(&Report::Ready, None).await,
+                Ok((Order::Ready, _)) => Ok(Some(Report::Ready)),
                 Ok((Order::IsAlive, _)) => {
                     pulses.spawn(worker.pulse());
-                    Ok(())
+                    Ok(None)
                 }
-                Ok((order, file)) => match worker.obey(order, file)? {
-                    Some(missed) => control.send(&Report::Missed(missed), None).await,
-                    None => Ok(()),
-                },
+                Ok((order, file)) => Ok(worker.obey(order, file)?.map(Report::Missed)),
                 Err(error) => Err(error),
             },
-            Some(_) = pulses.join_next() => control.send(&Report::Alive, None).await,
-            path = connections.asked() => control.send(&Report::Connect { path }, None).await,
-            host = names.asked() => control.send(&Report::LookUp { host }, None).await,
-            () = desk.asked() => control.send(&Report::AskHostState, None).await,
+            Some(_) = pulses.join_next() => Ok(Some(Report::Alive)),
+            path = connections.asked() => Ok(Some(Report::Connect { path })),
+            host = names.asked() => Ok(Some(Report::LookUp { host })),
+            () = desk.asked() => Ok(Some(Report::AskHostState)),
+            sent = outbox.send_first(&control) => sent.map(|()| {
+                outbox.0.pop_front();
+                None
+            }),
         };
-        match done {
+        match report {
             Err(ControlError::Closed) => {
                 outlive_the_supervisor(worker).await;
                 return Ok(());
             }
-            done => done?,
+            report => outbox.0.extend(report?),
         }
     }
     worker.drain().await;
     Ok(())
+}
+
+/// What is to be said. While the supervisor gives orders it hears nothing, so who waited for
+/// it to hear would never take the next order.
+#[derive(Default)]
+struct Outbox(VecDeque<Report>);
+
+impl Outbox {
+    /// Dropping the future says nothing.
+    async fn send_first(&self, control: &Control) -> Result<(), ControlError> {
+        match self.0.front() {
+            Some(report) => control.send(report, None).await,
+            None => pending().await,
+        }
+    }
 }
 
 /// Serves on until it is known whether another supervisor takes over, so that guests

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::Result;
+use xtask::lab::daemon::Daemon;
 use xtask::lab::{http, proc};
 use xtask::process;
 
@@ -95,6 +96,32 @@ fn a_worker_that_can_open_nothing_answers_who_is_connected_and_lets_others_wait(
     estate.site.daemon.wait("the new inventory counts", |_| {
         Ok(guest.get(DOCUMENT)?.json()?["name"] == "renamed")
     })?;
+    assert_eq!(estate.site.daemon.worker_pid()?, worker);
+    Ok(())
+}
+
+#[test]
+fn a_worker_that_lacks_more_than_fits_into_its_channel_is_not_taken_for_one_that_hangs()
+-> Result<()> {
+    const INTERFACES: usize = 520;
+    let mut estate = Estate::create(|setup| setup)?;
+    let worker = estate.site.daemon.worker_pid()?;
+    let no_more = NoMore::files_of(worker)?;
+    // Over IPv6 each interface has a socket of its own.
+    estate.site.router.idle_interfaces(INTERFACES)?;
+    let was_told_twice = |daemon: &Daemon| {
+        let log = daemon.log();
+        Ok(log.matches("cannot serve a socket").count() >= 2 * INTERFACES)
+    };
+    estate
+        .site
+        .daemon
+        .wait("all was tried again", was_told_twice)?;
+    assert_eq!(estate.site.daemon.worker_pid()?, worker);
+    drop(no_more);
+    let name = estate.site.router.namespace().name().to_owned();
+    estate.site.daemon.wait_serving(&name)?;
+    estate.is_served()?;
     assert_eq!(estate.site.daemon.worker_pid()?, worker);
     Ok(())
 }

@@ -86,6 +86,15 @@ impl Router {
         Ok(name)
     }
 
+    /// Makes tenant-facing interfaces behind which there is nobody.
+    ///
+    /// # Errors
+    /// When one cannot be made.
+    pub fn idle_interfaces(&self, count: usize) -> Result<()> {
+        let add = |number| format!("link add qr-{number:08x}-00 up type bridge");
+        (0..count).try_for_each(|number| self.namespace.ip(&add(number)).map(drop))
+    }
+
     /// The rules by which Neutron steers requests to its haproxy, as
     /// `iptables-save` prints them on a network node.
     ///
