@@ -4,13 +4,14 @@
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, Uid, fork, setresuid};
 
-/// Sends SIGKILL to a process of another user, which must not have been waited for.
+/// Sends SIGKILL to a process of another user, which must not have been waited for; or of
+/// this one's, if it has not become the other yet.
 ///
 /// # Errors
-/// When no child can be made. Whether the signal was sent is seen by the end of the process.
+/// When no child can be made, or neither user may send it.
 pub(super) fn kill_as(uid: Uid, process: u32) -> Result<(), Errno> {
     let process = Pid::from_raw(i32::try_from(process).map_err(|_| Errno::ESRCH)?);
     // SAFETY: other threads may hold locks, so the child makes system calls and nothing else.
@@ -20,7 +21,10 @@ pub(super) fn kill_as(uid: Uid, process: u32) -> Result<(), Errno> {
             // SAFETY: it ends the child, without what the parent wants done at its own end.
             unsafe { libc::_exit(i32::from(sent.is_err())) }
         }
-        ForkResult::Parent { child } => waitpid(child, None).map(drop),
+        ForkResult::Parent { child } => match waitpid(child, None)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            _ => kill(process, Signal::SIGKILL),
+        },
     }
 }
 
@@ -44,6 +48,13 @@ mod tests {
             Err(Errno::EPERM)
         );
         kill_as(Uid::from_raw(uid), sleeper.id()).unwrap();
+        assert_eq!(sleeper.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn one_that_is_not_another_users_yet_is_ended_too() {
+        let mut sleeper = Command::new("sleep").arg("30").spawn().unwrap();
+        kill_as(Uid::from_raw(54_321), sleeper.id()).unwrap();
         assert_eq!(sleeper.wait().unwrap().signal(), Some(9));
     }
 }

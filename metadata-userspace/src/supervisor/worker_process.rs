@@ -354,7 +354,7 @@ fn watch_guests(activity: &mut Activity, set: Option<OwnedFd>) -> Result<(), Con
 }
 
 async fn drain(mut worker: Spawned, uid: Uid) {
-    let asked = worker.control.send(&Order::Drain, None).await;
+    let asked = tell(&worker.control, &Order::Drain, None).await;
     if asked.is_ok() && timeout(DRAIN_LIMIT, worker.child.wait()).await.is_ok() {
         return;
     }
