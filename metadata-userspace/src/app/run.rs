@@ -68,7 +68,8 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
         queue,
     };
     let done = supervise(worker, Some(namespaces), lineage).await;
-    if !matches!(done, Ok(Ended::Succeeded)) {
+    // After a failure the worker serves on until it is known who comes next.
+    if matches!(done, Ok(Ended::Stopped)) {
         listeners::remove_files(&config);
     }
     done?;

@@ -1,15 +1,20 @@
 //! EMFILE: a process may open no file more.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::Result;
+use nix::errno::Errno;
+use nix::libc;
 use xtask::lab::daemon::Daemon;
+use xtask::lab::system_calls::SystemCalls;
 use xtask::lab::{http, proc};
 use xtask::process;
 
-use crate::{DOCUMENT, Estate, guest_of, is_alive};
+use crate::{DOCUMENT, Estate, guest_of, is_alive, is_served, service};
 
 /// No file more, until this is dropped.
 struct NoMore(u32);
@@ -98,6 +103,29 @@ fn a_worker_that_can_open_nothing_answers_who_is_connected_and_lets_others_wait(
     })?;
     assert_eq!(estate.site.daemon.worker_pid()?, worker);
     Ok(())
+}
+
+#[test]
+fn a_daemon_that_fails_at_its_start_leaves_the_files_of_its_sockets() -> Result<()> {
+    let calls = SystemCalls::watch(&[libc::SYS_inotify_init1]);
+    let (mut site, _manager) = service(|setup| setup.inside(calls.clone()))?;
+    let socket = site.daemon.agent_socket();
+    let before = fs::metadata(&socket)?.ino();
+    site.daemon.stop()?;
+    // The second is for the inventory, when all sockets are open.
+    let mut made = 0;
+    calls.rule(move |_| {
+        made += 1;
+        (made == 2).then_some(Errno::EMFILE)
+    });
+    assert!(site.daemon.start_again().is_err());
+    // The worker before serves on, also those who come by haproxies.
+    is_served(&site)?;
+    assert!(UnixStream::connect(&socket).is_ok());
+    calls.clear();
+    site.daemon.start_again()?;
+    assert_eq!(fs::metadata(&socket)?.ino(), before);
+    is_served(&site)
 }
 
 #[test]
