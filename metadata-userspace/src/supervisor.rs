@@ -24,4 +24,5 @@ pub mod spawn;
 pub mod succession;
 pub mod successor;
 pub mod vigil;
+pub mod wills;
 pub mod worker_process;

@@ -18,9 +18,13 @@ use crate::supervisor::orphans::Orphans;
 use crate::supervisor::service_manager::ServiceManager;
 use crate::supervisor::succession::{self, Succession};
 use crate::supervisor::successor::{NoSuccessor, Successor};
+use crate::supervisor::wills::Wills;
 
 /// By what name guests' sockets are left. The sockets tell the rest.
 const PROXY: &str = "proxy";
+/// How soon a will is left again that nobody kept, and how seldom.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Those before and after this process.
 pub struct Lineage {
@@ -28,7 +32,10 @@ pub struct Lineage {
     successor: Successor,
     succession: Rc<Succession>,
     /// What workers wait for whose supervisors are gone.
-    wills: Vec<OwnedFd>,
+    wills: Wills,
+    /// When our own is left again, if nobody kept it.
+    will_due: Instant,
+    will_pause: Duration,
     /// Children that nobody waits for.
     orphans: Orphans,
     account: Account,
@@ -79,7 +86,9 @@ impl Lineage {
             manager,
             successor: Successor::of_this_process()?,
             succession: Rc::new(succession),
-            wills: inherited.take_all(succession::NAME),
+            wills: Wills::of(inherited.take_all(succession::NAME)),
+            will_due: Instant::now() + FIRST_PAUSE,
+            will_pause: FIRST_PAUSE,
             orphans,
             account: account.clone(),
             holder: None,
@@ -160,10 +169,14 @@ impl Lineage {
 
     /// Leaves guests' sockets too: these are new, and `all` there are if the holder is not
     /// what it was.
-    pub fn leave_proxies(&mut self, new: &[Rc<OwnedFd>], all: impl FnOnce() -> Vec<Rc<OwnedFd>>) {
+    pub fn leave_proxies<'a>(
+        &mut self,
+        new: &[Rc<OwnedFd>],
+        all: impl Iterator<Item = BorrowedFd<'a>>,
+    ) {
         let held = self.holder.as_ref().map(|kept| kept.holder.hold(new));
         if let Some(Err(error)) = held {
-            self.replace_holder(&error, &all());
+            self.replace_holder(&error, all);
         }
     }
 
@@ -180,9 +193,13 @@ impl Lineage {
     }
 
     /// Has another hold `all` of guests' sockets.
-    pub fn replace_holder(&mut self, lost: &io::Error, all: &[Rc<OwnedFd>]) {
+    pub fn replace_holder<'a>(
+        &mut self,
+        lost: &io::Error,
+        all: impl Iterator<Item = BorrowedFd<'a>>,
+    ) {
         tracing::error!(error = %lost, "lost the holder of sockets; starting another");
-        self.start_holder(all);
+        self.start_holder(&all.collect::<Vec<_>>());
     }
 
     fn start_holder(&mut self, sockets: &[impl AsFd]) {
@@ -205,7 +222,7 @@ impl Lineage {
 
     /// Tells earlier workers that ours serves everything.
     pub fn relieve_predecessors(&mut self) {
-        self.wills.drain(..).for_each(succession::take_over);
+        self.wills.execute();
     }
 
     /// Whether somebody keeps what this process leaves behind when it ends.
@@ -213,11 +230,28 @@ impl Lineage {
         self.succession.is_kept()
     }
 
+    /// When the will is to be left again: the service manager's store may have been full.
+    pub fn will_due(&self) -> Option<Instant> {
+        let is_lost = self.manager.is_there() && !self.succession.is_kept();
+        is_lost.then_some(self.will_due)
+    }
+
+    /// Leaves it again. One that keeps nothing, as not every manager does, is asked ever
+    /// less often.
+    pub fn leave_will(&mut self) {
+        match self.succession.will() {
+            Ok(will) => self.manager.keep(succession::NAME, &[will]),
+            Err(error) => tracing::warn!(%error, "cannot leave anything to the next daemon"),
+        }
+        self.will_pause = (self.will_pause * 2).min(LONGEST_PAUSE);
+        self.will_due = Instant::now() + self.will_pause;
+    }
+
     /// Becomes the new program, if that can be executed. `worker` serves until the new
     /// program's does.
     pub fn replace<'a>(
         &'a self,
-        proxies: impl Iterator<Item = &'a Rc<OwnedFd>>,
+        proxies: impl Iterator<Item = BorrowedFd<'a>>,
         worker: Option<i32>,
     ) -> NoSuccessor {
         let will = match self.succession.will() {
@@ -230,11 +264,11 @@ impl Lineage {
             .holder
             .iter()
             .map(|kept| (holder::NAME, kept.holder.as_fd()));
-        let wills = self.wills.iter().chain([&will]);
+        let wills = self.wills.iter().chain([will.as_fd()]);
         let descriptors: Vec<(&str, BorrowedFd<'_>)> = belongings
             .chain(holder)
-            .chain(proxies.map(|fd| (PROXY, fd.as_fd())))
-            .chain(wills.map(|will| (succession::NAME, will.as_fd())))
+            .chain(proxies.map(|fd| (PROXY, fd)))
+            .chain(wills.map(|will| (succession::NAME, will)))
             .collect();
         let children = self.orphans.pids().into_iter().chain(worker).collect();
         self.manager.reloading();

@@ -133,6 +133,7 @@ pub async fn supervise(
         }
     }
     supervisor.lineage.service_manager().stopping();
+    supervisor.have_sockets_kept();
     if supervisor.lineage.has_heir() {
         tracing::info!("stopping; the service manager keeps the sockets for the next daemon");
         keeper.abort();
@@ -158,6 +159,8 @@ enum Happening {
     Work,
     Retry,
     Inventory,
+    /// The service manager did not keep what tells the worker of the next daemon.
+    Unkept,
     /// Shims that live have registered by now.
     NoMoreShims,
     /// The holder of guests' sockets ended.
@@ -179,9 +182,17 @@ impl Supervisor {
                 None => pending().await,
             }
         };
+        let will_due = self.lineage.will_due();
+        let will = async {
+            match will_due {
+                Some(due) => sleep_until(due).await,
+                None => pending().await,
+            }
+        };
         let Some(namespaces) = &mut self.namespaces else {
             return tokio::select! {
                 changed = inventory => changed.map(|()| Happening::Inventory),
+                () = will => Ok(Happening::Unkept),
                 _ = watchdog => Ok(Happening::Watchdog),
             };
         };
@@ -198,6 +209,7 @@ impl Supervisor {
             Some(visit) = namespaces.visits.recv() => Ok(Happening::Shim(visit)),
             () = tokio::task::yield_now(), if has_work => Ok(Happening::Work),
             changed = inventory => changed.map(|()| Happening::Inventory),
+            () = will => Ok(Happening::Unkept),
             _ = self.retry.tick(), if has_failed => Ok(Happening::Retry),
             () = sleep_until(self.started + WAIT_FOR_SHIMS), if awaits_shims => {
                 Ok(Happening::NoMoreShims)
@@ -211,6 +223,7 @@ impl Supervisor {
         match happening {
             Happening::Inventory => self.reload_inventory(),
             Happening::Watchdog => self.lineage.service_manager().is_alive(),
+            Happening::Unkept => self.lineage.leave_will(),
             _ => {}
         }
         let Some(Namespaces { registry, .. }) = &mut self.namespaces else {
@@ -243,10 +256,9 @@ impl Supervisor {
                 sockets => tracing::info!(sockets, "closed what an earlier daemon left open"),
             },
             Happening::Unheld(lost) => {
-                let all: Vec<_> = registry.sockets().cloned().collect();
-                self.lineage.replace_holder(&lost, &all);
+                self.lineage.replace_holder(&lost, registry.sockets());
             }
-            Happening::Inventory | Happening::Watchdog => {}
+            Happening::Inventory | Happening::Unkept | Happening::Watchdog => {}
         }
         Ok(())
     }

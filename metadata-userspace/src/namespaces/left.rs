@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sys::stat::fstat;
 
@@ -38,6 +38,10 @@ impl LeftSockets {
     /// The one that listens there.
     pub fn take(&mut self, namespace: NetnsId, address: SocketAddr) -> Option<OwnedFd> {
         self.0.remove(&(namespace, address))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.0.values().map(AsFd::as_fd)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -6,6 +6,7 @@ mod entries;
 mod leftovers;
 mod renewal;
 mod room;
+mod sockets;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -171,17 +172,6 @@ impl Registry {
         }
         let all = self.entries.names().map(|name| name.to_string());
         self.stirred.extend(all);
-    }
-
-    /// Every proxy socket that is open.
-    pub fn sockets(&self) -> impl Iterator<Item = &Rc<OwnedFd>> {
-        let entries = self.entries.iter();
-        entries.flat_map(|entry| entry.listeners.iter().map(|open| &open.socket))
-    }
-
-    /// Those that were opened since the last time.
-    pub fn take_unkept(&mut self) -> Vec<Rc<OwnedFd>> {
-        std::mem::take(&mut self.unkept)
     }
 
     /// What the daemon before this one left, and no namespace has wanted so far.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
+use xtask::lab::daemon::send;
 use xtask::lab::proc;
 use xtask::lab::shim::{Place, Shim, private_memory};
 use xtask::lab::wait;
@@ -130,6 +131,25 @@ fn a_namespace_whose_last_shim_ended_stays_released() -> Result<()> {
 }
 
 #[test]
+fn sockets_wait_for_their_shim_over_two_reloads() -> Result<()> {
+    let mut scene = Scene::create()?;
+    let shim = scene.shim()?;
+    // It registers with neither of the next two daemons.
+    send(shim.pid(), Signal::SIGSTOP)?;
+    for _ in 0..2 {
+        let before = scene.daemon.worker_pid()?;
+        scene.daemon.signal(Signal::SIGHUP)?;
+        scene.daemon.wait("another worker serves", |daemon| {
+            Ok(daemon.worker_pid().is_ok_and(|pid| pid != before))
+        })?;
+        scene.assert_served()?;
+    }
+    send(shim.pid(), Signal::SIGCONT)?;
+    wait_until_kept_by(&mut scene, shim.pid())?;
+    scene.assert_served()
+}
+
+#[test]
 fn the_command_line_is_never_gone() -> Result<()> {
     // An agent that looks just then would start a second proxy.
     let mut scene = Scene::create()?;
@@ -222,7 +242,7 @@ fn the_binary_needs_no_path() -> Result<()> {
     assert!(place.is_active());
     scene.assert_served()?;
     let pid = place.pid()?;
-    xtask::lab::daemon::send(pid, Signal::SIGTERM)?;
+    send(pid, Signal::SIGTERM)?;
     assert!(Path::new(METADATAD).exists());
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod crashes;
+mod ended_start;
 #[path = "../nova_faults/fake.rs"]
 mod fake;
 mod found;

@@ -29,6 +29,8 @@ const AT_ONCE: usize = 768;
 const LISTENING: Duration = Duration::from_millis(20);
 /// The unit's `WatchdogSec=`.
 const WATCHDOG: Duration = Duration::from_secs(120);
+/// Descriptors that are kept at most: the unit's `FileDescriptorStoreMax`.
+const MOST: usize = 32;
 
 /// A service manager for one daemon.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct ServiceManager {
 struct Shared {
     said: Mutex<Vec<String>>,
     kept: Mutex<Vec<(String, OwnedFd)>>,
+    /// By what name nothing is kept.
+    refused: Mutex<Option<String>>,
     stop: AtomicBool,
 }
 
@@ -103,6 +107,11 @@ impl ServiceManager {
         let mut names: Vec<String> = kept.iter().map(|(name, _)| name.clone()).collect();
         names.sort();
         names
+    }
+
+    /// From now on, keeps nothing of this name, as when its store is full.
+    pub fn refuse(&self, name: Option<&str>) {
+        *lock(&self.shared.refused) = name.map(str::to_owned);
     }
 
     /// Closes what it keeps, as systemd does when a service is stopped and not
@@ -194,10 +203,19 @@ impl Shared {
         let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
         if text.lines().any(|line| line == "FDSTORE=1") {
             let name = text.lines().find_map(|line| line.strip_prefix("FDNAME="));
-            let name = name.unwrap_or("stored").to_owned();
-            lock(&self.kept).extend(fds.into_iter().map(|fd| (name.clone(), fd)));
+            self.keep(name.unwrap_or("stored"), fds);
         }
         lock(&self.said).push(text);
+    }
+
+    fn keep(&self, name: &str, fds: Vec<OwnedFd>) {
+        if lock(&self.refused).as_deref() == Some(name) {
+            return;
+        }
+        let mut kept = lock(&self.kept);
+        kept.retain(|(_, fd)| is_alive(fd));
+        let room = MOST.saturating_sub(kept.len());
+        kept.extend(fds.into_iter().take(room).map(|fd| (name.to_owned(), fd)));
     }
 }
 

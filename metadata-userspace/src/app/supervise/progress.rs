@@ -4,6 +4,9 @@
 use super::{Namespaces, Supervisor};
 use crate::supervisor::worker_process::Command;
 
+/// So many sockets are kept together while more are opened.
+const UNKEPT_AT_MOST: usize = 250;
+
 /// How far the start has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -20,7 +23,13 @@ impl Supervisor {
     /// What is to be done and said once all namespaces have been looked at.
     pub(super) fn proceed(&mut self) {
         let (served, has_left) = match &mut self.namespaces {
-            Some(Namespaces { registry, .. }) if registry.has_work() => return,
+            Some(Namespaces { registry, .. }) if registry.has_work() => {
+                // For whoever is killed before all have been looked at.
+                if registry.unkept() >= UNKEPT_AT_MOST {
+                    self.have_sockets_kept();
+                }
+                return;
+            }
             Some(Namespaces { registry, .. }) => (registry.len(), !registry.left().is_empty()),
             None => (0, false),
         };
@@ -46,8 +55,7 @@ impl Supervisor {
     pub(super) fn have_sockets_kept(&mut self) {
         if let Some(Namespaces { registry, .. }) = &mut self.namespaces {
             let new = registry.take_unkept();
-            let all = || registry.sockets().cloned().collect();
-            self.lineage.leave_proxies(&new, all);
+            self.lineage.leave_proxies(&new, registry.sockets());
         }
     }
 }
