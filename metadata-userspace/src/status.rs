@@ -14,6 +14,9 @@ use crate::namespaces::role::Kind;
 pub struct HostState {
     pub version: String,
     pub worker: WorkerState,
+    /// What the daemon itself lacks, why, and what to do.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub problems: Vec<String>,
     pub programs: BTreeMap<String, u32>,
     pub namespaces: Vec<NamespaceState>,
     /// By verdict, since the maps were made.

@@ -9,6 +9,7 @@ pub mod adoption;
 pub mod broker;
 pub mod control;
 mod dispatch;
+pub mod held;
 pub mod holder;
 pub mod inherited;
 mod kill;

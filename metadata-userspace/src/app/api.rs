@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::sync::mpsc;
 
 use super::lineage::Lineage;
-use super::listeners::Opener;
+use super::listeners::{Opener, wanted};
 use super::supervise::{Worker, supervise};
 use super::{passwords, run};
 use crate::config::Config;
@@ -20,13 +20,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let account = config.worker.account()?;
     let mut lineage = Lineage::begin(&mut inherited, &account)?;
     let (commands, queue) = mpsc::unbounded_channel();
-    let api = Opener {
-        config: &config,
+    let mut opener = Opener {
         inherited: &mut inherited,
         lineage: &mut lineage,
-    }
-    .api()?;
-    run::hand_over(vec![(ListenerRole::Api, api)], &commands)?;
+    };
+    let opened = opener.open(vec![(ListenerRole::Api, wanted::of_api(&config)?)])?;
+    run::hand_over(opened.listeners, &commands)?;
     passwords::prepare(&config.api.password_dir, &account)?;
     let briefing = run::brief(config)?;
     let worker = Worker {
@@ -34,6 +33,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         briefing,
         commands,
         queue,
+        late: opened.late,
     };
     supervise(worker, None, lineage).await?;
     Ok(())
@@ -41,7 +41,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 /// Whether [`run`] could start, as far as files tell.
 pub fn verify(config: Config) -> anyhow::Result<()> {
-    run::verify(without_agent(config))
+    let config = without_agent(config);
+    let wanted = [wanted::of_api(&config)?];
+    run::verify_with(config, &wanted)
 }
 
 /// Nobody is identified here, so no server is asked and none is reported to.

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::Account;
 use crate::supervisor::adoption::{Found, listen_again};
+use crate::supervisor::held::Held;
 use crate::supervisor::holder::{self, Holder, Watch};
 use crate::supervisor::inherited::Inherited;
 use crate::supervisor::orphans::Orphans;
@@ -143,6 +144,11 @@ impl Lineage {
                 }
             }
         }
+    }
+
+    /// Where the sockets that were left so far listen.
+    pub fn held(&self) -> Held {
+        Held::by(self.belongings.iter().map(|one| &*one.descriptor))
     }
 
     /// Guests' sockets that were left.

@@ -1,142 +1,112 @@
 //! The sockets of `metadatad run` that are not a namespace's.
 
-use std::net::SocketAddr;
+pub mod late;
+pub mod wanted;
+
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::rc::Rc;
 
-use nix::unistd::{Gid, Uid};
-use socket2::Type;
-
-use super::api;
-use super::lineage::{Belonging, Lineage};
+use super::lineage::Lineage;
 use crate::config::Config;
-use crate::supervisor::adoption::{listens_at, listens_on_file};
+use crate::supervisor::held::Held;
 use crate::supervisor::inherited::Inherited;
-use crate::supervisor::orders::ListenerRole;
-use crate::supervisor::sockets::{self, Access};
+use crate::supervisor::listeners::Listener;
+use crate::supervisor::orders::{ListenerId, ListenerRole};
+use late::Late;
+use wanted::{SERVED, Wanted, remove};
 
-/// Those above wait until there is room (unix(7)).
-const SHIMS_AT_ONCE: u32 = 1024;
-
-/// By what names they are left to the next daemon.
-const ADMIN: &str = "admin";
-const AGENT: &str = "agent";
-const METRICS: &str = "metrics";
-const API: &str = "api";
-const SHIM: &str = "shim";
-
-/// Sockets and what each is for.
-pub type Opened = Vec<(ListenerRole, Rc<OwnedFd>)>;
+/// What a worker is to serve.
+#[derive(Debug, Default)]
+pub struct Opened {
+    pub listeners: Vec<(ListenerId, Listener)>,
+    /// Without which guests are served all the same.
+    pub late: Option<Late>,
+    /// The first number that no listener has, nor will have.
+    pub first_free: ListenerId,
+}
 
 /// Opens sockets, or takes those that the daemon before this one left.
 pub struct Opener<'a> {
-    pub config: &'a Config,
     pub inherited: &'a mut Inherited,
     pub lineage: &'a mut Lineage,
 }
 
 impl Opener<'_> {
-    /// All that the configuration asks for and the worker serves.
-    pub fn open(&mut self) -> anyhow::Result<Opened> {
-        let config = self.config;
-        self.end_unwanted();
-        let (path, access) = (&config.admin.socket, operators());
-        let admin = self.unix(ADMIN, Type::STREAM, path, access, config.worker.backlog)?;
-        let mut opened = vec![(ListenerRole::Admin, admin)];
-        if config.agent.enabled {
-            let (path, access) = (&config.agent.socket, proxies(config)?);
-            let agent = self.unix(AGENT, Type::STREAM, path, access, config.worker.backlog)?;
-            opened.push((ListenerRole::Agent, agent));
-        }
-        if let Some(address) = config.admin.metrics_listen {
-            opened.push((ListenerRole::Metrics, self.tcp(METRICS, address)?));
-        }
-        if config.api.embedded {
-            opened.push((ListenerRole::Api, self.api()?));
+    /// All of these. What else was left is ended before any is opened: it may listen where
+    /// one is wanted.
+    pub fn open(&mut self, all: Vec<(ListenerRole, Wanted)>) -> anyhow::Result<Opened> {
+        let mut left = self.take_left(&all);
+        let mut opened = Opened::default();
+        for (role, wanted) in all {
+            let id = opened.first_free;
+            opened.first_free += 1;
+            let socket = match left.remove(wanted.name) {
+                Some(socket) => self.hold(&wanted, socket, true),
+                None if role == ListenerRole::Metrics => match wanted.open_at_once() {
+                    Ok(socket) => self.hold(&wanted, socket, false),
+                    Err(problem) => {
+                        opened.late = Some(Late::new(id, role, wanted, problem));
+                        continue;
+                    }
+                },
+                None => self.hold(&wanted, wanted.open()?, false),
+            };
+            let role = Rc::new(role);
+            opened.listeners.push((id, Listener { role, socket }));
         }
         Ok(opened)
     }
 
-    /// The socket on which shims register, which is no business of the worker's.
-    pub fn open_for_shims(&mut self) -> anyhow::Result<OwnedFd> {
-        let path = &self.config.shim.socket;
-        // All shims of a host may come at once when the daemon starts.
-        let socket = self.unix(SHIM, Type::SEQPACKET, path, operators(), SHIMS_AT_ONCE)?;
-        Ok(socket.try_clone()?)
+    /// The socket on which shims register.
+    pub fn open_for_shims(&mut self, wanted: &Wanted) -> anyhow::Result<OwnedFd> {
+        let left = self.inherited.take(wanted.name, |socket| wanted.is(socket));
+        let was_left = left.is_some();
+        let socket = left.map_or_else(|| wanted.open(), Ok)?;
+        Ok(self.hold(wanted, socket, was_left).try_clone()?)
     }
 
-    /// Where the embedded API listens.
-    pub fn api(&mut self) -> anyhow::Result<Rc<OwnedFd>> {
-        self.tcp(API, api::address(self.config)?)
-    }
-
-    /// What an earlier configuration asked for and this one does not.
-    fn end_unwanted(&mut self) {
-        let wanted = [
-            (AGENT, self.config.agent.enabled),
-            (METRICS, self.config.admin.metrics_listen.is_some()),
-            (API, self.config.api.embedded),
-        ];
-        for (name, _) in wanted.into_iter().filter(|(_, is_wanted)| !is_wanted) {
-            self.inherited.take(name, |_| false);
+    /// By name. Those of an earlier configuration are ended.
+    fn take_left(&mut self, all: &[(ListenerRole, Wanted)]) -> BTreeMap<&'static str, OwnedFd> {
+        let mut left = BTreeMap::new();
+        for name in SERVED {
+            let wanted = all.iter().find(|(_, wanted)| wanted.name == name);
+            let is_it = |socket: &OwnedFd| wanted.is_some_and(|(_, wanted)| wanted.is(socket));
+            left.extend(
+                self.inherited
+                    .take(name, is_it)
+                    .map(|socket| (name, socket)),
+            );
         }
+        left
     }
 
-    fn unix(
-        &mut self,
-        name: &'static str,
-        kind: Type,
-        path: &Path,
-        access: Access,
-        backlog: u32,
-    ) -> anyhow::Result<Rc<OwnedFd>> {
-        let left = self
-            .inherited
-            .take(name, |socket| is_the_one(socket, kind, path, access));
-        if let Some(socket) = left {
-            return Ok(self.hold(name, socket, backlog, true));
-        }
-        let socket = if kind == Type::SEQPACKET {
-            sockets::unix_messages(path, access, backlog)?
-        } else {
-            sockets::unix(path, access, backlog)?
-        };
-        Ok(self.hold(name, socket, backlog, false))
-    }
-
-    fn tcp(&mut self, name: &'static str, address: SocketAddr) -> anyhow::Result<Rc<OwnedFd>> {
-        let backlog = self.config.worker.backlog;
-        let left = self
-            .inherited
-            .take(name, |socket| listens_at(socket, address));
-        if let Some(socket) = left {
-            return Ok(self.hold(name, socket, backlog, true));
-        }
-        let socket = sockets::tcp(address, backlog)?;
-        Ok(self.hold(name, socket, backlog, false))
-    }
-
-    fn hold(
-        &mut self,
-        name: &'static str,
-        socket: OwnedFd,
-        backlog: u32,
-        was_left: bool,
-    ) -> Rc<OwnedFd> {
-        let descriptor = Rc::new(socket);
-        let belonging = Belonging {
-            name,
-            descriptor: descriptor.clone(),
-            backlog: Some(backlog),
-        };
-        self.lineage.leave(belonging, was_left);
-        descriptor
+    fn hold(&mut self, wanted: &Wanted, socket: OwnedFd, was_left: bool) -> Rc<OwnedFd> {
+        let socket = Rc::new(socket);
+        self.lineage.leave(wanted.belonging(&socket), was_left);
+        socket
     }
 }
 
-fn is_the_one(socket: &OwnedFd, kind: Type, path: &Path, access: Access) -> bool {
-    listens_on_file(socket, kind, path) && sockets::put_right(path, access).unwrap_or(false)
+/// Whether a daemon that takes over what is `held` could open all of these. Leaves nothing.
+pub fn try_out(all: &[Wanted], mut held: Held) -> anyhow::Result<()> {
+    let mut tried = Vec::new();
+    let mut outcome = Ok(());
+    for wanted in all {
+        if wanted.is_taken_from(&mut held) {
+            continue;
+        }
+        match wanted.open_at_once() {
+            // Open until the end: two may want the same.
+            Ok(socket) => tried.push((wanted, socket)),
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        }
+    }
+    tried.iter().for_each(|(wanted, _)| wanted.remove_file());
+    outcome
 }
 
 /// Removes the files of the unix sockets.
@@ -146,39 +116,4 @@ pub fn remove_files(config: &Config) {
     if config.agent.enabled {
         remove(&config.agent.socket);
     }
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = sockets::remove_stale(path) {
-        tracing::warn!(path = %path.display(), %error, "cannot remove the socket");
-    }
-}
-
-fn operators() -> Access {
-    Access {
-        uid: Uid::effective(),
-        gid: Gid::effective(),
-        mode: 0o600,
-    }
-}
-
-/// Neutron's haproxies connect as `metadata_proxy_user`, by default the user that
-/// Neutron's agents run as: the owner of `state_path`.
-fn proxies(config: &Config) -> anyhow::Result<Access> {
-    let account = config.worker.account()?;
-    let neutron = sockets::owner(&config.state_path);
-    let (uid, gid) = neutron.unwrap_or((Uid::effective(), Gid::effective()));
-    Ok(Access {
-        uid: if config.worker.user.is_empty() {
-            uid
-        } else {
-            account.uid
-        },
-        gid: if config.worker.group.is_empty() {
-            gid
-        } else {
-            account.gid
-        },
-        mode: config.agent.socket_mode,
-    })
 }

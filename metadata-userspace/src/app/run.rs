@@ -9,6 +9,7 @@ use tokio::task::spawn_local;
 
 use super::lineage::Lineage;
 use super::listeners::Opener;
+use super::listeners::wanted::{self, Wanted};
 use super::supervise::{Ended, Namespaces, Worker, supervise};
 use super::{listeners, passwords, random_secret};
 use crate::config::Config;
@@ -26,6 +27,7 @@ use crate::resolver::neutron_rest;
 use crate::resolver::neutron_rpc;
 use crate::resolver::ovn;
 use crate::shim::door;
+use crate::supervisor::held::Held;
 use crate::supervisor::inherited::Inherited;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{Briefing, ListenerId};
@@ -44,16 +46,16 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let briefing = brief(config)?;
     let config = briefing.config.clone();
     let mut opener = Opener {
-        config: &config,
         inherited: &mut inherited,
         lineage: &mut lineage,
     };
     // First what another daemon with this configuration would hold already.
-    let listeners = opener.open()?;
-    let shims = opener.open_for_shims()?;
+    let opened = opener.open(wanted::served(&config)?)?;
+    let shims = opener.open_for_shims(&wanted::of_shims(&config))?;
     let (commands, queue) = mpsc::unbounded_channel();
+    hand_over(opened.listeners, &commands)?;
     let host = Host {
-        first_listener: hand_over(listeners, &commands)?,
+        first_listener: opened.first_free,
         shims,
         left: LeftSockets::new(lineage.take_proxies(&mut inherited)),
     };
@@ -66,6 +68,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
         briefing,
         commands,
         queue,
+        late: opened.late,
     };
     let done = supervise(worker, Some(namespaces), lineage).await;
     // After a failure the worker serves on until it is known who comes next.
@@ -76,11 +79,23 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether [`run`] could start, as far as files tell.
+/// Whether [`run`] could start, as far as files tell; asked by a daemon that runs, also
+/// whether what that does not have could be opened.
 pub fn verify(config: Config) -> anyhow::Result<()> {
-    config.worker.account()?;
     Selection::new(&config.namespaces.globs)?;
-    brief(config).map(drop)
+    let mut wanted = vec![wanted::of_shims(&config)];
+    wanted.extend(wanted::served(&config)?.into_iter().map(|(_, one)| one));
+    verify_with(config, &wanted)
+}
+
+/// The same for a daemon that listens elsewhere.
+pub fn verify_with(config: Config, wanted: &[Wanted]) -> anyhow::Result<()> {
+    config.worker.account()?;
+    brief(config)?;
+    match Held::of_environment() {
+        Some(held) => listeners::try_out(wanted, held),
+        None => Ok(()),
+    }
 }
 
 /// What there is before any namespace is looked at.
@@ -116,20 +131,17 @@ pub fn brief(config: Config) -> anyhow::Result<Briefing> {
     })
 }
 
-/// Queues the sockets for the worker; returns the first number that is free.
+/// Queues the sockets for the worker.
 pub fn hand_over(
-    opened: listeners::Opened,
+    listeners: Vec<(ListenerId, Listener)>,
     commands: &mpsc::UnboundedSender<Command>,
-) -> anyhow::Result<ListenerId> {
-    let first_free = ListenerId::try_from(opened.len())?;
-    for (id, (role, socket)) in (0..).zip(opened) {
-        let role = Rc::new(role);
-        let listener = Listener { role, socket };
+) -> anyhow::Result<()> {
+    for (id, listener) in listeners {
         commands
             .send(Command::Open { id, listener })
             .map_err(|_| anyhow!("the supervisor is gone"))?;
     }
-    Ok(first_free)
+    Ok(())
 }
 
 fn namespaces(

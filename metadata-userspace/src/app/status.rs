@@ -34,6 +34,9 @@ fn render(status: &Status) -> String {
         "worker",
         &format!("{worker}, replaced {} times", host.worker.restarts),
     );
+    for problem in &host.problems {
+        line(&mut text, "PROBLEM", problem);
+    }
     line(&mut text, "sandbox", &status.sandbox.to_string());
     line(
         &mut text,
@@ -213,6 +216,7 @@ mod tests {
                 pid: Some(9),
                 restarts: 1,
             },
+            problems: vec!["the port for metrics is taken".into()],
             programs: [("metadata_steer".into(), 4)].into(),
             namespaces: vec![namespace],
             verdicts: [(
@@ -258,6 +262,7 @@ mod tests {
             text,
             "version     1.2.3\n\
              worker      pid 9, replaced 1 times\n\
+             PROBLEM     the port for metrics is taken\n\
              sandbox     seccomp, Landlock ABI 7\n\
              programs    metadata_steer id 4\n\
              requests    200: 3\n\

@@ -14,6 +14,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::inventory_file::InventoryFile;
 use super::lineage::Lineage;
+use super::listeners::late::Late;
 use super::signals::{Asked, Signals};
 use crate::config::Account;
 use crate::datapath::{self, Datapath};
@@ -51,11 +52,14 @@ pub struct Worker {
     pub briefing: Briefing,
     pub commands: mpsc::UnboundedSender<Command>,
     pub queue: mpsc::UnboundedReceiver<Command>,
+    pub late: Option<Late>,
 }
 
 struct Supervisor {
     namespaces: Option<Namespaces>,
     commands: mpsc::UnboundedSender<Command>,
+    /// What the worker does not serve yet.
+    late: Option<Late>,
     worker: WorkerState,
     inventory: Option<InventoryFile>,
     retry: Interval,
@@ -92,6 +96,7 @@ pub async fn supervise(
         briefing,
         commands,
         queue,
+        late,
     } = worker;
     let inventory = briefing
         .config
@@ -109,6 +114,7 @@ pub async fn supervise(
     let mut supervisor = Supervisor {
         namespaces,
         commands,
+        late,
         worker: WorkerState::default(),
         inventory,
         retry: ticking(RETRY),
@@ -198,7 +204,7 @@ impl Supervisor {
         };
         let (has_work, has_failed, awaits_shims) = (
             namespaces.registry.has_work(),
-            self.is_unlisted || namespaces.registry.has_failed(),
+            self.is_unlisted || self.late.is_some() || namespaces.registry.has_failed(),
             namespaces.registry.awaits_shims(),
         );
         tokio::select! {
@@ -223,6 +229,7 @@ impl Supervisor {
         match happening {
             Happening::Inventory => self.reload_inventory(),
             Happening::Watchdog => self.lineage.service_manager().is_alive(),
+            Happening::Retry => self.open_late(),
             Happening::Unkept => self.lineage.leave_will(),
             _ => {}
         }
@@ -263,6 +270,15 @@ impl Supervisor {
         Ok(())
     }
 
+    fn open_late(&mut self) {
+        let late = self.late.as_mut();
+        if let Some(command) = late.and_then(|late| late.open(&mut self.lineage)) {
+            tracing::info!("what could not be listened on before is served");
+            self.late = None;
+            self.tell_worker(command);
+        }
+    }
+
     fn hear(&mut self, event: Event) {
         match event {
             Event::Started { pid } => {
@@ -291,6 +307,7 @@ impl Supervisor {
         let mut state = HostState {
             version: env!("CARGO_PKG_VERSION").into(),
             worker: self.worker.clone(),
+            problems: self.late.iter().map(Late::problem).collect(),
             ..HostState::default()
         };
         if let Some(Namespaces { registry, .. }) = &self.namespaces {

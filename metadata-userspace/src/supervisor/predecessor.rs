@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid};
 
 use super::worker_process::DRAIN_LIMIT;
 
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Waits as long as `is_held`, and not longer than such a worker may take.
-pub fn wait_while(address: &dyn Display, mut is_held: impl FnMut() -> bool) {
+/// Waits as long as `is_held`, and not longer than such a worker may take. `why` says whom
+/// for.
+pub fn wait_while(address: &dyn Display, why: &str, mut is_held: impl FnMut() -> bool) {
     if !is_held() {
         return;
     }
@@ -23,12 +24,35 @@ pub fn wait_while(address: &dyn Display, mut is_held: impl FnMut() -> bool) {
     tracing::warn!(
         %address,
         ?limit,
-        "still in use, as by the worker of a daemon that was killed; waiting for it to leave"
+        "{why}; waiting for it to leave"
     );
     let start = Instant::now();
     while is_held() && start.elapsed() < limit {
         sleep(INTERVAL);
     }
+}
+
+/// Whether such a worker may be what listens at this TCP port. The kernel tells who opened
+/// a socket (proc(5), `net/tcp`), and those of workers their supervisor opens.
+pub fn may_have(port: u16) -> bool {
+    let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(fs::read_to_string);
+    let lines = tables.iter().flatten().flat_map(|table| table.lines());
+    let mut users = lines
+        .filter_map(listener)
+        .filter(|(its, _)| *its == port)
+        .peekable();
+    users.peek().is_none() || users.any(|(_, uid)| uid == Uid::effective().as_raw())
+}
+
+/// The port and the user of a listening socket.
+fn listener(line: &str) -> Option<(u16, u32)> {
+    const LISTENS: &str = "0A";
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let [_, local, _, LISTENS, _, _, _, uid, ..] = fields.as_slice() else {
+        return None;
+    };
+    let (_, port) = local.rsplit_once(':')?;
+    Some((u16::from_str_radix(port, 16).ok()?, uid.parse().ok()?))
 }
 
 /// Whether a process has ended, be it reaped or not.
@@ -39,4 +63,31 @@ pub fn has_ended(pid: Pid) -> bool {
         .and_then(|(_, rest)| rest.chars().next());
     // Its entry in /proc may be hidden from us.
     matches!(state, Some('Z' | 'X')) || kill(pid, None) == Err(Errno::ESRCH)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::net::TcpListener;
+
+    use nix::unistd::Gid;
+
+    use super::*;
+    use crate::rights::as_user;
+
+    #[test]
+    fn what_another_user_listens_on_is_no_workers() {
+        let stranger = (Uid::from_raw(54_321), Gid::from_raw(54_321));
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let bind = || TcpListener::bind(address);
+            let (ours, theirs) = (
+                bind().unwrap(),
+                as_user(stranger.0, stranger.1, bind).unwrap(),
+            );
+            let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+            assert!(may_have(port(&ours)));
+            assert!(!may_have(port(&theirs)));
+            drop(ours);
+        }
+    }
 }

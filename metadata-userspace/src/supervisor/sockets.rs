@@ -13,7 +13,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::predecessor::{has_ended, wait_while};
+use super::predecessor::{has_ended, may_have, wait_while};
 use crate::rights::{as_user, or_as_owner};
 
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,10 @@ pub enum SocketError {
     },
     #[error("another program already answers at {0}; stop it first, or give this one another path")]
     Taken(PathBuf),
+    #[error(
+        "another program already listens at {0}; stop it first, or give this one another address"
+    )]
+    InUse(SocketAddr),
 }
 
 /// Whose a unix socket is, and who may connect to it.
@@ -40,22 +44,21 @@ pub struct Access {
 /// Listens on a unix socket; its directory is made where it is missing. A file
 /// that an earlier life left there is replaced, as soon as its worker is gone; a socket
 /// in use by another program is not.
-pub fn unix(path: &Path, access: Access, backlog: u32) -> Result<OwnedFd, SocketError> {
-    unix_of_type(Type::STREAM, path, access, backlog)
+pub fn unix(kind: Type, path: &Path, access: Access, backlog: u32) -> Result<OwnedFd, SocketError> {
+    let worker = "in use by the worker of a daemon that was killed";
+    wait_while(&path.display(), worker, || {
+        answerer(kind, path) == Answerer::Orphan
+    });
+    unix_at_once(kind, path, access, backlog)
 }
 
-/// The same for whole messages instead of bytes.
-pub fn unix_messages(path: &Path, access: Access, backlog: u32) -> Result<OwnedFd, SocketError> {
-    unix_of_type(Type::SEQPACKET, path, access, backlog)
-}
-
-fn unix_of_type(
+/// The same, and waits for nobody.
+pub fn unix_at_once(
     kind: Type,
     path: &Path,
     access: Access,
     backlog: u32,
 ) -> Result<OwnedFd, SocketError> {
-    wait_while(&path.display(), || answerer(kind, path) == Answerer::Orphan);
     if answerer(kind, path) != Answerer::Nobody {
         return Err(SocketError::Taken(path.to_owned()));
     }
@@ -169,17 +172,30 @@ pub fn remove_stale(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Listens on a TCP address of this host.
+/// Listens on a TCP address of this host, as soon as an earlier worker is gone, if it may be
+/// one that has the address.
 pub fn tcp(address: SocketAddr, backlog: u32) -> Result<OwnedFd, SocketError> {
-    let mut opened = open_tcp(address, backlog);
-    wait_while(&address, || {
-        let is_held = matches!(&opened, Err(error) if error.kind() == io::ErrorKind::AddrInUse);
+    let mut opened = tcp_at_once(address, backlog);
+    if matches!(opened, Err(SocketError::InUse(_))) && !may_have(address.port()) {
+        return opened;
+    }
+    let somebody = "in use by the worker of a daemon that was killed, or by another program";
+    wait_while(&address, somebody, || {
+        let is_held = matches!(opened, Err(SocketError::InUse(_)));
         if is_held {
-            opened = open_tcp(address, backlog);
+            opened = tcp_at_once(address, backlog);
         }
         is_held
     });
-    opened.map_err(|source| SocketError::Tcp { address, source })
+    opened
+}
+
+/// The same, and waits for nobody.
+pub fn tcp_at_once(address: SocketAddr, backlog: u32) -> Result<OwnedFd, SocketError> {
+    open_tcp(address, backlog).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => SocketError::InUse(address),
+        _ => SocketError::Tcp { address, source },
+    })
 }
 
 fn open_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
@@ -217,7 +233,7 @@ mod tests {
     fn a_unix_socket_has_the_mode_that_was_asked_for() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new").join("socket");
-        let _socket = unix(&path, ours(0o664), 1).unwrap();
+        let _socket = unix(Type::STREAM, &path, ours(0o664), 1).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o664);
     }
 
@@ -225,10 +241,10 @@ mod tests {
     fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
-        drop(unix(&path, ours(0o600), 1).unwrap());
-        let _live = unix(&path, ours(0o600), 1).unwrap();
+        drop(unix(Type::STREAM, &path, ours(0o600), 1).unwrap());
+        let _live = unix(Type::STREAM, &path, ours(0o600), 1).unwrap();
         assert!(matches!(
-            unix(&path, ours(0o600), 1),
+            unix(Type::STREAM, &path, ours(0o600), 1),
             Err(SocketError::Taken(_))
         ));
     }
@@ -238,7 +254,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("precious");
         std::fs::write(&path, "data").unwrap();
-        assert!(unix(&path, ours(0o600), 1).is_err());
+        assert!(unix(Type::STREAM, &path, ours(0o600), 1).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"data");
     }
 }

@@ -17,6 +17,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::control::{ControlError, to_memory_file};
+use super::held::{self, Held};
 use super::inherited::{FOR_ONE_PROCESS, HANDOVER, Handover};
 
 /// How long the new program may take to read its configuration.
@@ -60,11 +61,13 @@ impl Successor {
         Ok(Self { program, arguments })
     }
 
-    /// Asks the new program whether it can start with the configuration as it is now.
-    pub async fn verify(&self) -> Result<(), NoSuccessor> {
+    /// Asks the new program whether it can start with the configuration as it is now, and
+    /// listen on what it says besides what this one has.
+    pub async fn verify(&self, held: &Held) -> Result<(), NoSuccessor> {
         let program = || self.program.clone();
         let mut command = Command::new(&self.program);
         command.args(self.arguments.iter().skip(1)).arg(VERIFY);
+        command.env(held::VARIABLE, held.to_text()?);
         for variable in FOR_ONE_PROCESS.iter().chain(&["NOTIFY_SOCKET"]) {
             command.env_remove(variable);
         }

@@ -14,6 +14,7 @@ mod predecessor;
 mod reload;
 mod sabotage;
 mod service;
+mod taken;
 mod upgrade;
 
 use std::fs;

@@ -4,6 +4,7 @@ use tokio::task::spawn_local;
 
 use super::Supervisor;
 use super::progress::Progress;
+use crate::app::listeners::late::Late;
 use crate::namespaces::registry::Registry;
 use crate::supervisor::successor::NoSuccessor;
 
@@ -25,9 +26,11 @@ impl Supervisor {
         }
         self.verification = Verification::Running;
         let (successor, verdicts) = (self.lineage.successor().clone(), self.verdicts.clone());
+        let lacking = self.late.as_ref().and_then(Late::address);
+        let held = self.lineage.held().or_lacking(lacking);
         spawn_local(async move {
             // The receiver only goes when the whole supervisor does.
-            let _ = verdicts.send(successor.verify().await);
+            let _ = verdicts.send(successor.verify(&held).await);
         });
     }
 
