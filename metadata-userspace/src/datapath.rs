@@ -114,11 +114,9 @@ impl Datapath {
     }
 
     /// Makes the place where [`Self::attach`] puts the programs; true if it was not there.
-    /// Then it gets the program of the way back at once, which tells that it is ours to remove.
-    ///
-    /// Then an interface that was up has lost what it sent meanwhile: the kernel stops
-    /// its queues for an RCU grace period (`qdisc_graft`, `dev_deactivate_many` in its
-    /// net/sched).
+    /// Then the program of the way back is in it, which tells that it is ours to remove; and
+    /// an interface that was up has lost what it sent meanwhile: the kernel stops its queues
+    /// for an RCU grace period (`qdisc_graft`, `dev_deactivate_many` in its net/sched).
     pub fn prepare(&self, socket: &NamespaceSocket, ifindex: u32) -> Result<bool, DatapathError> {
         let failed = |source| DatapathError::Attach { ifindex, source };
         let hook = filters::ensure_clsact(socket, ifindex).map_err(failed)?;
@@ -174,11 +172,10 @@ impl Datapath {
     /// are unpinned.
     fn has_links(&self, socket: &NamespaceSocket, ifindex: u32) -> Result<bool, DatapathError> {
         let inode = socket.namespace_inode();
+        let mut pinned = self.pins.links_in(inode)?;
+        pinned.retain(|&(interface, _)| interface == ifindex);
         let mut are_there = false;
-        for (interface, direction) in self.pins.links_in(inode)? {
-            if interface != ifindex {
-                continue;
-            }
+        for (_, direction) in pinned {
             match tcx::find(&self.pins, socket, ifindex, direction)? {
                 Some(_) => are_there = true,
                 None => self.pins.remove_link(inode, ifindex, direction)?,
