@@ -20,13 +20,17 @@ const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 
 pub(crate) const KINDS: [&str; 3] = ["qrouter", "qdhcp", "ovnmeta"];
 
-/// Longer than anything that the daemon or a shim puts off.
+/// Longer than anything that the daemon or a shim puts off, but for shims that are awaited.
 const STILL: Duration = Duration::from_millis(2500);
+/// Longer than a new daemon waits for those that ended meanwhile.
+const AWAITED: Duration = Duration::from_secs(11);
 const LIMIT: Duration = Duration::from_secs(40);
 
 pub(crate) struct Host {
     daemon: Daemon,
     shims: Vec<(Place, Shim)>,
+    /// The daemon may await a shim that ended, until then.
+    may_await: Option<Instant>,
     ids: [String; 3],
 }
 
@@ -40,6 +44,7 @@ impl Host {
         let mut host = Self {
             daemon: Daemon::start(setup)?,
             shims: Vec::new(),
+            may_await: None,
             ids,
         };
         for (place, name) in host.names().iter().enumerate() {
@@ -102,10 +107,12 @@ impl Host {
                     Ok(daemon.check_running().is_err() && worker_ended)
                 })?;
                 daemon.start_again()?;
+                self.may_await = Some(Instant::now() + AWAITED);
             }
             Event::DaemonStopped => {
                 self.daemon.stop()?;
                 self.daemon.start_again()?;
+                self.may_await = Some(Instant::now() + AWAITED);
             }
             Event::Pause(milliseconds) => thread::sleep(Duration::from_millis(milliseconds)),
         }
@@ -131,7 +138,8 @@ impl Host {
         let started = Instant::now();
         let mut seen = self.look()?;
         let mut since = Instant::now();
-        while since.elapsed() < STILL {
+        let awaits = |now| self.may_await.is_some_and(|until| now < until);
+        while since.elapsed() < STILL || awaits(Instant::now()) {
             ensure!(started.elapsed() < LIMIT, "it does not come to rest");
             thread::sleep(Duration::from_millis(100));
             let now = self.look()?;
@@ -157,6 +165,7 @@ impl Host {
 
     /// Nothing of the daemon's is left when the next one starts; shims stay.
     pub(crate) fn forget_everything(&mut self) -> Result<()> {
+        self.may_await = None;
         self.daemon.stop()?;
         process::read(&mut self.daemon.command("unload"))?;
         for name in self.names() {

@@ -64,14 +64,14 @@ fn a_shim_that_is_restarted_at_once_keeps_the_namespace_served() -> Result<()> {
     let mut scene = Scene::create()?;
     let name = scene.namespace().name().to_owned();
     let interface = scene.guest.router_interface.clone();
-    // Nothing in it that tells the daemon to look again: the kernel keeps the hook for
-    // others' filters, and says nothing of addresses.
+    // Nothing in it tells the daemon to look again: the hook stays for others' filters, and
+    // there are no addresses whose end the kernel tells.
     let inside = scene.namespace();
     inside.sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1")?;
     inside.sh(&format!("tc qdisc add dev {interface} clsact"))?;
     for side in ["ingress", "egress"] {
         inside.sh(&format!(
-            "tc filter add dev {interface} {side} pref 9 matchall action pass"
+            "tc filter add dev {interface} {side} pref 99 protocol ip u32 match u32 0 0 flowid 1:1"
         ))?;
     }
     scene.shim()?.end(Signal::SIGTERM)?;
