@@ -18,10 +18,33 @@ pub(crate) struct Attempt {
     pub(crate) make: fn(&World) -> nix::Result<()>,
     /// Inside of the sandbox; outside, each is done.
     pub(crate) expected: Outcome,
+    /// By which version of Landlock; nothing does on kernels with an older one. 0: by the
+    /// filters of system calls, which every kernel has.
+    pub(crate) landlock: u32,
+}
+
+impl Attempt {
+    /// Inside of the sandbox, on a kernel with this version of Landlock.
+    pub(crate) fn expected_with(&self, landlock: u32) -> Outcome {
+        match landlock < self.landlock {
+            true => Done,
+            false => self.expected,
+        }
+    }
+
+    const fn since(mut self, landlock: u32) -> Self {
+        self.landlock = landlock;
+        self
+    }
 }
 
 /// The kernel acts as if it did not have the call.
 const ABSENT: Outcome = Refused(Errno::ENOSYS);
+
+/// Versions of Landlock, by what they know: files; ports of servers; abstract sockets.
+const FILES: u32 = 1;
+const SERVERS: u32 = 4;
+const OTHERS: u32 = 6;
 
 const fn attempt(
     name: &'static str,
@@ -34,6 +57,7 @@ const fn attempt(
         worker,
         make,
         expected,
+        landlock: 0,
     }
 }
 
@@ -90,7 +114,8 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
         Plain,
         sockets::connect_to_a_stranger,
         Refused(Errno::EACCES),
-    ),
+    )
+    .since(SERVERS),
     // Landlock is asked about connect(2) only.
     attempt(
         "connect_by_sendto",
@@ -122,31 +147,36 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
         WithPasswords,
         read_a_file,
         Refused(Errno::EACCES),
-    ),
+    )
+    .since(FILES),
     attempt(
         "list_another_directory",
         WithPasswords,
         list_a_directory,
         Refused(Errno::EACCES),
-    ),
+    )
+    .since(FILES),
     attempt(
         "write_another_file",
         WithPasswords,
         write_another_file,
         Refused(Errno::EACCES),
-    ),
+    )
+    .since(FILES),
     attempt(
         "remove_another_file",
         WithPasswords,
         remove_a_file,
         Refused(Errno::EACCES),
-    ),
+    )
+    .since(FILES),
     attempt(
         "make_a_directory",
         WithPasswords,
         make_a_directory,
         Refused(Errno::EACCES),
-    ),
+    )
+    .since(FILES),
     attempt(
         "execute_with_passwords",
         WithPasswords,
@@ -165,7 +195,8 @@ pub(crate) static ATTEMPTS: &[Attempt] = &[
         WithUnixUpstream,
         sockets::connect_abstract,
         Refused(Errno::EPERM),
-    ),
+    )
+    .since(OTHERS),
     attempt(
         "read_a_file_beside_the_agent",
         WithUnixUpstream,

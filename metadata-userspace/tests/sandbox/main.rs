@@ -3,6 +3,8 @@
 //!
 //! Each attempt has a process of its own, because some end it, and there is no way back
 //! from the sandbox. Outside of it the same attempt succeeds, or it would prove nothing.
+//! What Landlock refuses, only kernels that know that much of it do; each attempt is also
+//! made as if the kernel had none.
 
 mod attempts;
 mod outcome;
@@ -16,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use metadatad::worker::sandbox;
 
 use attempts::{ATTEMPTS, Attempt};
-use outcome::Outcome;
+use outcome::{Ended, Outcome};
 use world::{Place, World};
 
 fn main() -> ExitCode {
@@ -40,8 +42,10 @@ fn attempt(arguments: &[String]) -> Result<()> {
     let attempt = ATTEMPTS.iter().find(|attempt| attempt.name == name);
     let attempt = attempt.with_context(|| format!("no attempt {name}"))?;
     match place {
-        Place::Inside => {
-            sandbox::enter(&world.config)?;
+        Place::Inside => enter(&world)?,
+        Place::InsideWithoutLandlock => {
+            world::forget_landlock()?;
+            enter(&world)?;
         }
         Place::Outside => world::leave_mounts_alone()?,
     }
@@ -49,6 +53,11 @@ fn attempt(arguments: &[String]) -> Result<()> {
     let made = thread::spawn(move || (attempt.make)(&world));
     let made = made.join().ok().context("the attempt panicked")?;
     Outcome::of(made).print();
+    Ok(())
+}
+
+fn enter(world: &World) -> Result<()> {
+    outcome::print_landlock(sandbox::enter(&world.config)?.landlock);
     Ok(())
 }
 
@@ -61,7 +70,7 @@ fn prove(words: &[String]) -> Result<()> {
     let mut failures = 0;
     for attempt in ATTEMPTS.iter().filter(is_meant) {
         match prove_one(attempt) {
-            Ok(()) => println!("test {} ... ok", attempt.name),
+            Ok(remark) => println!("test {} ... ok{remark}", attempt.name),
             Err(error) => {
                 println!("test {} ... FAILED: {error:#}", attempt.name);
                 failures += 1;
@@ -74,14 +83,28 @@ fn prove(words: &[String]) -> Result<()> {
     }
 }
 
-fn prove_one(attempt: &Attempt) -> Result<()> {
+fn prove_one(attempt: &Attempt) -> Result<String> {
     let outside = world::run(attempt, Place::Outside)?;
-    if outside != Outcome::Done {
-        bail!("outside of the sandbox: {outside}");
+    if outside.outcome != Outcome::Done {
+        bail!("outside of the sandbox: {}", outside.outcome);
     }
-    let inside = world::run(attempt, Place::Inside)?;
-    if inside != attempt.expected {
-        bail!("{inside}, where {} was expected", attempt.expected);
+    // As a kernel without Landlock would.
+    let ended = world::run(attempt, Place::InsideWithoutLandlock)?;
+    judge(attempt, &ended).context("without Landlock")?;
+    let ended = world::run(attempt, Place::Inside)?;
+    judge(attempt, &ended)?;
+    match (ended.landlock, attempt.landlock) {
+        (known, needed) if known < needed => Ok(format!(
+            ": it is done, since this takes Landlock ABI {needed} and the kernel has {known}"
+        )),
+        _ => Ok(String::new()),
+    }
+}
+
+fn judge(attempt: &Attempt, ended: &Ended) -> Result<()> {
+    let expected = attempt.expected_with(ended.landlock);
+    if ended.outcome != expected {
+        bail!("{}, where {expected} was expected", ended.outcome);
     }
     Ok(())
 }

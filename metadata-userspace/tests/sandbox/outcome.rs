@@ -35,7 +35,7 @@ impl Outcome {
         }
     }
 
-    pub(crate) fn heard(output: &Output) -> Result<Self> {
+    fn heard(output: &Output, said: &str) -> Result<Self> {
         if output.status.signal() == Some(libc::SIGSYS) {
             return Ok(Self::Killed);
         }
@@ -43,8 +43,7 @@ impl Outcome {
             let said = String::from_utf8_lossy(&output.stderr);
             bail!("the attempt's process ended with {}: {said}", output.status);
         }
-        let text = String::from_utf8_lossy(&output.stdout);
-        match text.trim() {
+        match said.trim() {
             DONE => Ok(Self::Done),
             errno => {
                 let errno = errno
@@ -53,6 +52,35 @@ impl Outcome {
                 Ok(Self::Refused(Errno::from_raw(errno)))
             }
         }
+    }
+}
+
+/// An attempt that was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    /// The version that restricted it; 0: none did.
+    pub(crate) landlock: u32,
+}
+
+/// Before what a process prints of its attempt, if it is in the sandbox.
+const LANDLOCK: &str = "landlock ";
+
+pub(crate) fn print_landlock(version: u32) {
+    println!("{LANDLOCK}{version}");
+}
+
+impl Ended {
+    pub(crate) fn heard(output: &Output) -> Result<Self> {
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (landlock, said) = match text.strip_prefix(LANDLOCK) {
+            Some(rest) => rest.split_once('\n').context("half a line")?,
+            None => ("0", &*text),
+        };
+        Ok(Self {
+            outcome: Outcome::heard(output, said)?,
+            landlock: landlock.parse()?,
+        })
     }
 }
 

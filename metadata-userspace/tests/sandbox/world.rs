@@ -9,18 +9,25 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use metadatad::config::{Config, ConfigSource, ConfigSources};
+use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
 use crate::attempts::Attempt;
-use crate::outcome::Outcome;
+use crate::outcome::Ended;
 
 /// The first argument of an attempt's process.
 pub(crate) const ATTEMPT: &str = "attempt";
+/// Arguments that say where it is made.
+const INSIDE: &str = "inside";
+const WITHOUT_LANDLOCK: &str = "inside-without-landlock";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Inside,
+    /// On a kernel that does not know Landlock.
+    InsideWithoutLandlock,
     Outside,
 }
 
@@ -73,7 +80,8 @@ impl World {
             listener: TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
         };
         let place = match place.as_str() {
-            "inside" => Place::Inside,
+            INSIDE => Place::Inside,
+            WITHOUT_LANDLOCK => Place::InsideWithoutLandlock,
             _ => Place::Outside,
         };
         Ok((name.clone(), place, world))
@@ -85,7 +93,7 @@ impl World {
 }
 
 /// Makes an attempt in a process of its own.
-pub(crate) fn run(attempt: &Attempt, place: Place) -> Result<Outcome> {
+pub(crate) fn run(attempt: &Attempt, place: Place) -> Result<Ended> {
     let directory = tempfile::tempdir()?;
     let nova = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -100,7 +108,8 @@ pub(crate) fn run(attempt: &Attempt, place: Place) -> Result<Outcome> {
     let output = Command::new("/proc/self/exe")
         .args([ATTEMPT, attempt.name])
         .arg(match place {
-            Place::Inside => "inside",
+            Place::Inside => INSIDE,
+            Place::InsideWithoutLandlock => WITHOUT_LANDLOCK,
             Place::Outside => "outside",
         })
         .arg(directory.path())
@@ -109,7 +118,7 @@ pub(crate) fn run(attempt: &Attempt, place: Place) -> Result<Outcome> {
         .arg(abstract_socket)
         .output()
         .context("cannot start the attempt's process")?;
-    Outcome::heard(&output)
+    Ended::heard(&output)
 }
 
 fn config(worker: Worker, directory: &Path, nova_port: u16) -> String {
@@ -125,6 +134,15 @@ fn config(worker: Worker, directory: &Path, nova_port: u16) -> String {
         "[DEFAULT]\nnova_metadata_host = 127.0.0.1\nnova_metadata_port = {nova_port}\n\
          [metadatad]\nresolver = inventory\ninventory = {here}/inventory.toml\n{ours}"
     )
+}
+
+/// The kernel is as one without Landlock from here on.
+pub(crate) fn forget_landlock() -> Result<()> {
+    let calls = [(libc::SYS_landlock_create_ruleset, Vec::new())];
+    let absent = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
+    let filter = SeccompFilter::new(calls.into(), SeccompAction::Allow, absent, arch)?;
+    Ok(apply_filter(&BpfProgram::try_from(filter)?)?)
 }
 
 /// What is mounted from here on is this process's alone.

@@ -18,7 +18,7 @@ pub(super) enum Step {
     Ipv6,
     /// Both requests' log lines have the guest's MAC.
     Mac,
-    /// `metadatad status` answers.
+    /// `metadatad status` answers, and says what confines the worker.
     Status,
     /// `metadatad unload` leaves nothing.
     Unload,

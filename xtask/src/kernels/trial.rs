@@ -203,6 +203,10 @@ impl Site {
 fn show_status(daemon: &Daemon) -> Result<()> {
     let status = process::read(&mut daemon.command("status"))?;
     println!("{status}");
-    let worker = daemon.status()?.pointer("/worker/pid").cloned();
-    worker.context("the status names no worker").map(drop)
+    let status = daemon.status()?;
+    let worker = status.pointer("/worker/pid");
+    worker.context("the status names no worker")?;
+    let filtered = status.pointer("/sandbox/seccomp").and_then(Value::as_bool);
+    ensure!(filtered == Some(true), "the worker has no sandbox");
+    Ok(())
 }
