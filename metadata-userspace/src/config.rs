@@ -21,6 +21,8 @@ mod transport_url;
 mod types;
 mod unknown;
 mod unused;
+pub mod wiped_base64;
+mod wiped_text;
 
 #[cfg(test)]
 mod tests;

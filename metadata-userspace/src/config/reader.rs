@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
         let text = setting.map_or(spec.default, |setting| setting.value());
         let mut trail = vec![(spec.group.to_owned(), spec.name.to_owned())];
         let text = match self.expand(text, spec.group, &mut trail) {
-            Ok(text) => Zeroizing::new(text),
+            Ok(text) => text,
             Err(broken) => {
                 self.reject(spec, broken.problem(K::HIDDEN));
                 return K::Value::default();
@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
         text: &str,
         group: &str,
         trail: &mut Vec<(String, String)>,
-    ) -> Result<String, BrokenReference> {
+    ) -> Result<Zeroizing<String>, BrokenReference> {
         substitution::expand(text, |reference| self.referred(reference, group, trail))
     }
 
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         reference: Reference<'_>,
         group: &str,
         trail: &mut Vec<(String, String)>,
-    ) -> Result<String, BrokenReference> {
+    ) -> Result<Zeroizing<String>, BrokenReference> {
         let name = reference.name;
         let candidates = match reference.group {
             Some(named) => vec![named],

@@ -1,12 +1,14 @@
 //! Values that nobody is to see.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::ser::{Serialize, Serializer};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::wiped_base64;
 
 /// A configured secret: compared and used, never printed, and wiped from memory when it
 /// is dropped.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(pub String);
 
 impl Zeroize for Secret {
@@ -22,6 +24,20 @@ impl Drop for Secret {
 }
 
 impl ZeroizeOnDrop for Secret {}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        wiped_base64::serialize(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::from_utf8(wiped_base64::deserialize(deserializer)?);
+        text.map(Self)
+            .map_err(|error| D::Error::custom(error.utf8_error()))
+    }
+}
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -134,10 +134,11 @@ fn receive_once(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Option<OwnedFd>)
     for control in message.cmsgs().into_iter().flatten() {
         if let ControlMessageOwned::ScmRights(fds) = control {
             // SAFETY: the kernel has just installed these descriptors for us and
-            // nothing else in the process knows their numbers. One counts; padding
-            // leaves room for another, which must not stay open.
+            // nothing else in the process knows their numbers.
             let owned = |raw| unsafe { OwnedFd::from_raw_fd(raw) };
-            fd = fds.into_iter().map(owned).next();
+            // One counts; padding leaves room for another, which must not stay open.
+            let all: Vec<OwnedFd> = fds.into_iter().map(owned).collect();
+            fd = all.into_iter().next();
         }
     }
     let length = message.bytes;
@@ -147,8 +148,7 @@ fn receive_once(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Option<OwnedFd>)
 
 /// Puts `value` into a memory file that can be sent.
 pub fn to_memory_file<T: Serialize>(value: &T) -> Result<OwnedFd, ControlError> {
-    // A briefing has secrets in it.
-    let bytes = Zeroizing::new(serde_json::to_vec(value)?);
+    let bytes = to_json(value)?;
     let made = memfd_create(c"metadatad", MFdFlags::MFD_CLOEXEC)
         .map_err(io::Error::from)
         .and_then(|fd| {
@@ -159,18 +159,46 @@ pub fn to_memory_file<T: Serialize>(value: &T) -> Result<OwnedFd, ControlError> 
     made.map_err(ControlError::MemoryFile)
 }
 
+/// A briefing has secrets in it, so its text is made in one piece of memory, which is wiped. One
+/// that grew would leave copies.
+fn to_json<T: Serialize>(value: &T) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, value)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer(&mut *bytes, value)?;
+    Ok(bytes)
+}
+
+/// How many bytes were written.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Takes a value out of a memory file that was received.
 pub fn from_memory_file<T: DeserializeOwned>(fd: Option<OwnedFd>) -> Result<T, ControlError> {
     let mut file = File::from(fd.ok_or(ControlError::NoFile)?);
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.seek(SeekFrom::Start(0))?;
-    file.read_to_end(&mut bytes)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    file.rewind()?;
+    file.read_exact(&mut bytes)?;
     Ok(serde_json::from_slice(&bytes)?)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use nix::fcntl::OFlag;
+
     use super::*;
 
     #[tokio::test]
@@ -183,6 +211,30 @@ mod tests {
         assert_eq!(number, 7);
         let large: Vec<String> = from_memory_file(fd).unwrap();
         assert_eq!(large.first().map(String::len), Some(100_000));
+    }
+
+    #[tokio::test]
+    async fn a_second_file_does_not_stay_open() {
+        let (here, there) = pair().unwrap();
+        let there = Control::new(there).unwrap();
+        let (reader, writer) = nix::unistd::pipe2(OFlag::O_NONBLOCK).unwrap();
+        let fds = [writer.as_raw_fd(); 2];
+        let rights = [ControlMessage::ScmRights(&fds)];
+        let flags = MsgFlags::empty();
+        sendmsg::<()>(
+            here.as_raw_fd(),
+            &[IoSlice::new(b"7")],
+            &rights,
+            flags,
+            None,
+        )
+        .unwrap();
+        drop(writer);
+        let (_, fd) = there.receive::<u8>().await.unwrap();
+        assert_eq!(nix::unistd::read(&reader, &mut [0]), Err(Errno::EAGAIN));
+        drop(fd);
+        // Nobody is left who could write.
+        assert_eq!(nix::unistd::read(&reader, &mut [0]), Ok(0));
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use super::OptionNames;
+use crate::config::wiped_base64;
 use crate::rights::or_as_owner;
 
 /// Why TLS cannot be set up as configured.
@@ -79,6 +80,7 @@ pub struct TlsFiles {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct PemPair {
     cert: Vec<u8>,
+    #[serde(with = "wiped_base64")]
     key: Vec<u8>,
 }
 

@@ -1,8 +1,9 @@
 //! One file's text to its assignments.
 
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use super::normalize_group;
+use crate::config::wiped_text::append;
 
 /// `name = value` inside a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,17 +11,10 @@ pub struct Assignment {
     /// Normalized: `DEFAULT`, or lower case.
     pub group: String,
     pub name: String,
-    /// Continuation lines are joined by newlines.
-    pub value: String,
+    /// Continuation lines are joined by newlines. Any value may be a secret.
+    pub value: Zeroizing<String>,
     /// Of the first line, counted from 1.
     pub line: usize,
-}
-
-/// Any value may be a secret.
-impl Drop for Assignment {
-    fn drop(&mut self) {
-        self.value.zeroize();
-    }
 }
 
 /// A line that is none of comment, section, assignment, continuation. The line
@@ -132,7 +126,7 @@ impl Lexer {
                 self.assignments.push(Assignment {
                     group: group.clone(),
                     name: name.to_owned(),
-                    value: unquote(value.trim()).to_owned(),
+                    value: Zeroizing::new(unquote(value.trim()).to_owned()),
                     line,
                 });
             }
@@ -142,8 +136,8 @@ impl Lexer {
     fn continuation(&mut self, number: usize, text: &str) {
         match (&self.previous, self.assignments.last_mut()) {
             (Previous::Assignment, Some(last)) => {
-                last.value.push('\n');
-                last.value.push_str(text);
+                append(&mut last.value, "\n");
+                append(&mut last.value, text);
             }
             (Previous::Discarded, _) => {}
             _ => self.error(number, STRAY_CONTINUATION),
@@ -176,7 +170,7 @@ mod tests {
     fn values(text: &str) -> Vec<(String, String, String)> {
         let (assignments, errors) = lex(text);
         assert_eq!(errors, [], "{text}");
-        let plain = |one: &Assignment| (one.group.clone(), one.name.clone(), one.value.clone());
+        let plain = |one: &Assignment| (one.group.clone(), one.name.clone(), one.value.to_string());
         assignments.iter().map(plain).collect()
     }
 

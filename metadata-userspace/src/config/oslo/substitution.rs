@@ -4,6 +4,10 @@
 //! oslo.config allows; `$$` and `\$` are a plain `$`, and a `$` before
 //! anything else stands for itself (`ConfigOpts._substitute`).
 
+use zeroize::Zeroizing;
+
+use crate::config::wiped_text::append;
+
 /// What a reference names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference<'a> {
@@ -18,26 +22,37 @@ pub struct Reference<'a> {
 /// The first error of `value_of`.
 pub fn expand<E>(
     text: &str,
-    mut value_of: impl FnMut(Reference<'_>) -> Result<String, E>,
-) -> Result<String, E> {
-    let text = text.replace("\\$", "$$");
+    mut value_of: impl FnMut(Reference<'_>) -> Result<Zeroizing<String>, E>,
+) -> Result<Zeroizing<String>, E> {
+    let text = with_one_escape(text);
     let mut rest = text.as_str();
-    let mut expanded = String::with_capacity(rest.len());
+    let mut expanded = Zeroizing::new(String::with_capacity(rest.len()));
     while let Some((before, after)) = rest.split_once('$') {
-        expanded.push_str(before);
+        append(&mut expanded, before);
         rest = if let Some(escaped) = after.strip_prefix('$') {
-            expanded.push('$');
+            append(&mut expanded, "$");
             escaped
         } else if let Some((identifier, tail)) = reference(after) {
-            expanded.push_str(&value_of(split(identifier))?);
+            append(&mut expanded, &value_of(split(identifier))?);
             tail
         } else {
-            expanded.push('$');
+            append(&mut expanded, "$");
             after
         };
     }
-    expanded.push_str(rest);
+    append(&mut expanded, rest);
     Ok(expanded)
+}
+
+fn with_one_escape(text: &str) -> Zeroizing<String> {
+    let mut parts = text.split("\\$");
+    let mut same = Zeroizing::new(String::with_capacity(text.len()));
+    append(&mut same, parts.next().unwrap_or_default());
+    for part in parts {
+        append(&mut same, "$$");
+        append(&mut same, part);
+    }
+    same
 }
 
 /// The identifier after a `$`, and what follows it.
@@ -80,10 +95,13 @@ mod tests {
 
     use super::*;
 
-    fn show(reference: Reference<'_>) -> Result<String, String> {
+    fn show(reference: Reference<'_>) -> Result<Zeroizing<String>, String> {
         match reference {
             Reference { name: "none", .. } => Err("none".to_owned()),
-            Reference { group, name } => Ok(format!("<{}|{name}>", group.unwrap_or("-"))),
+            Reference { group, name } => {
+                let shown = format!("<{}|{name}>", group.unwrap_or("-"));
+                Ok(Zeroizing::new(shown))
+            }
         }
     }
 
@@ -99,7 +117,7 @@ mod tests {
             ("$ $1 ${ ${b", "$ $1 ${ ${b"),
             ("$B", "<-|B>"),
         ] {
-            assert_eq!(expand(text, show).unwrap(), expanded, "{text}");
+            assert_eq!(*expand(text, show).unwrap(), expanded, "{text}");
         }
     }
 
@@ -111,7 +129,7 @@ mod tests {
     proptest! {
         #[test]
         fn text_without_a_dollar_stays(text in "[^$]{0,100}") {
-            prop_assert_eq!(expand(&text, show).unwrap(), text);
+            prop_assert_eq!(&*expand(&text, show).unwrap(), &text);
         }
 
         #[test]
