@@ -12,7 +12,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::async_fd;
-use crate::rights::or_as_owner;
+use crate::rights::act_on;
 
 /// What happened in the directory since the last time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl DirectoryEvents {
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::IN_ONLYDIR;
-        or_as_owner(directory, || Ok(inotify.add_watch(directory, flags)?))?;
+        act_on(directory, |path| Ok(inotify.add_watch(path, flags)?))?;
         let ready = async_fd::register(inotify.as_fd().try_clone_to_owned()?, Interest::READABLE)?;
         Ok(Self { inotify, ready })
     }

@@ -1,6 +1,7 @@
 //! The instances and ports of a cloud that is written down in a TOML file: what
 //! Neutron and Nova know elsewhere. `examples/inventory.toml` shows every field.
 
+mod beside;
 mod blob;
 mod check;
 mod cidr;
@@ -29,7 +30,8 @@ pub use instance::{InjectedFile, InventoryInstance, PublicKey};
 pub use port::{Assignment, FixedIp, InventoryPort, Route};
 
 use crate::identity::{MacAddr, Port};
-use crate::rights::or_as_owner;
+use crate::rights::Way;
+use beside::Beside;
 use index::Index;
 
 /// A checked inventory and the index that makes each lookup a hash away. As JSON
@@ -47,19 +49,23 @@ impl Inventory {
     /// # Errors
     /// The file cannot be read or is no TOML, or all that is wrong with what it says.
     pub fn load(path: &Path) -> Result<Self, InventoryError> {
-        let text = or_as_owner(path, || std::fs::read_to_string(path)).map_err(|source| {
-            InventoryError::Read {
-                path: path.to_owned(),
-                source,
-            }
-        })?;
+        let unreadable = |source| InventoryError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let way = Way::to(path).map_err(unreadable)?;
+        let text = way.act(|path| std::fs::read_to_string(path));
+        let text = text.map_err(unreadable)?;
         let file: file::InventoryFile =
             toml::from_str(&text).map_err(|source| InventoryError::Syntax {
                 path: path.to_owned(),
                 source,
             })?;
-        let directory = path.parent().unwrap_or(Path::new(""));
-        check::check(file, directory)
+        let beside = Beside {
+            directory: path.parent().unwrap_or(Path::new("")),
+            whose: way.whose(),
+        };
+        check::check(file, &beside)
             .map(Self::from)
             .map_err(|faults| InventoryError::Faults {
                 path: path.to_owned(),

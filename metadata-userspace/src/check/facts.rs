@@ -17,6 +17,7 @@ use super::sources::{Source, connect, sources};
 use crate::config::{Account, AccountError, Config, NovaConfig};
 use crate::inventory::Inventory;
 use crate::open_files;
+use crate::rights::act_on;
 
 /// A snapshot of the host, as far as the configuration makes it matter.
 #[derive(Clone, Debug)]
@@ -160,7 +161,7 @@ fn files(nova: &NovaConfig) -> Vec<(&'static str, PathBuf, Result<(), String>)> 
     .into_iter()
     .filter_map(|(option, path)| {
         let path = path?.clone();
-        let readable = std::fs::read(&path).map_err(|error| error.to_string());
+        let readable = act_on(&path, |path| std::fs::read(path)).map_err(|error| error.to_string());
         Some((option, path, readable.map(drop)))
     })
     .collect()

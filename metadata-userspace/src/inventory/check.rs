@@ -6,11 +6,10 @@ mod json;
 mod ports;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
+use super::beside::Beside;
 use super::file::{FileEntry, InstanceEntry, InventoryFile};
 use super::{Blob, Fault, InjectedFile, InventoryInstance, PublicKey, stable_id};
-use crate::rights::or_as_owner;
 use faults::Faults;
 
 const DEFAULT_ROOT_DEVICE: &str = "/dev/vda";
@@ -19,14 +18,14 @@ const DEFAULT_ROOT_DEVICE: &str = "/dev/vda";
 /// All that is wrong, never an empty list.
 pub(super) fn check(
     file: InventoryFile,
-    directory: &Path,
+    beside: &Beside<'_>,
 ) -> Result<Vec<InventoryInstance>, Vec<Fault>> {
     let mut all_faults = Vec::new();
     let mut sound = Vec::new();
     for (position, entry) in file.instance.into_iter().enumerate() {
         let label = label(position, &entry);
         let mut faults = Faults::of(label.clone());
-        let instance = instance(entry, directory, &mut faults);
+        let instance = instance(entry, beside, &mut faults);
         if faults.is_empty() {
             sound.push((label, instance));
         }
@@ -49,7 +48,7 @@ fn label(position: usize, entry: &InstanceEntry) -> String {
 }
 
 /// Fields with faults get a placeholder: such an instance is thrown away.
-fn instance(entry: InstanceEntry, directory: &Path, faults: &mut Faults) -> InventoryInstance {
+fn instance(entry: InstanceEntry, beside: &Beside<'_>, faults: &mut Faults) -> InventoryInstance {
     let uuid = faults.uuid("uuid", entry.uuid);
     let name = faults.required("name", "the display name", entry.name);
     InventoryInstance {
@@ -74,7 +73,7 @@ fn instance(entry: InstanceEntry, directory: &Path, faults: &mut Faults) -> Inve
             "user_data",
             entry.user_data,
             entry.user_data_file,
-            directory,
+            beside,
             faults,
         ),
         vendor_data: json::object("vendor_data", entry.vendor_data, faults),
@@ -82,7 +81,7 @@ fn instance(entry: InstanceEntry, directory: &Path, faults: &mut Faults) -> Inve
         block_devices: block_devices(entry.block_devices, entry.root_device, faults),
         dedicated_cpus: entry.dedicated_cpus,
         devices: entry.device,
-        files: files(entry.file, directory, faults),
+        files: files(entry.file, beside, faults),
         ports: ports::check(entry.port, uuid, faults),
     }
 }
@@ -176,11 +175,11 @@ fn vendor_data2(
     json::object("vendor_data2", table, faults)
 }
 
-fn files(entries: Vec<FileEntry>, directory: &Path, faults: &mut Faults) -> Vec<InjectedFile> {
+fn files(entries: Vec<FileEntry>, beside: &Beside<'_>, faults: &mut Faults) -> Vec<InjectedFile> {
     let mut files = Vec::new();
     for (position, entry) in entries.into_iter().enumerate() {
         let field = format!("file {}: content", position.saturating_add(1));
-        match bytes(&field, entry.content, entry.content_file, directory, faults) {
+        match bytes(&field, entry.content, entry.content_file, beside, faults) {
             Some(content) => files.push(InjectedFile {
                 path: entry.path,
                 content,
@@ -199,7 +198,7 @@ fn bytes(
     field: &str,
     inline: Option<String>,
     file: Option<String>,
-    directory: &Path,
+    beside: &Beside<'_>,
     faults: &mut Faults,
 ) -> Option<Blob> {
     match (inline, file) {
@@ -212,8 +211,8 @@ fn bytes(
         }
         (Some(text), None) => Some(Blob(text.into())),
         (None, Some(file)) => {
-            let path = directory.join(file);
-            let content = or_as_owner(&path, || std::fs::read(&path)).unwrap_or_else(|error| {
+            let path = beside.path(&file);
+            let content = beside.read(&path).unwrap_or_else(|error| {
                 faults.add(
                     &format!("{field}_file"),
                     format!(

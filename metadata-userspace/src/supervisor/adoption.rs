@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 use socket2::{SockRef, Type};
 
-use crate::rights::or_as_owner;
+use crate::rights::act_on_entry;
 
 /// `SIOCUNIXFILE` of linux/un.h: opens the file that a unix socket is bound to.
 const SIOCUNIXFILE: libc::c_ulong = 0x89e0;
@@ -38,7 +38,7 @@ pub fn listens_on_file(socket: &impl AsFd, kind: Type, path: &Path) -> bool {
     let look = || -> io::Result<bool> {
         let reference = SockRef::from(socket);
         let listens = reference.is_listener()? && reference.r#type()? == kind;
-        let at_path = or_as_owner(path, || std::fs::symlink_metadata(path))?;
+        let at_path = act_on_entry(path, |path| std::fs::symlink_metadata(path))?;
         let bound = std::fs::File::from(bound_file(socket)?).metadata()?;
         Ok(listens && identity(bound) == identity(at_path))
     };

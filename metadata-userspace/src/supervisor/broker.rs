@@ -7,7 +7,7 @@ use std::path::Path;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::Config;
-use crate::rights::or_as_owner;
+use crate::rights::act_on;
 
 /// Connects to `path`, if the configuration names it. Nothing is read or written
 /// here: whoever gets the connection speaks first.
@@ -20,8 +20,7 @@ pub fn connect(path: &Path, config: &Config) -> io::Result<OwnedFd> {
     // A connection to a unix socket is there at once or not at all (EAGAIN when too
     // many wait for its server), so nothing here waits.
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
-    let address = SockAddr::unix(path)?;
-    or_as_owner(path, || socket.connect(&address))?;
+    act_on(path, |path| socket.connect(&SockAddr::unix(path)?))?;
     Ok(socket.into())
 }
 

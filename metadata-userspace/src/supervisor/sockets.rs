@@ -1,12 +1,13 @@
 //! Opening the sockets that are not a namespace's.
 
-use std::fs::Permissions;
+use std::fs::{OpenOptions, Permissions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
+use nix::libc::{O_NOFOLLOW, O_PATH};
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::stat::{Mode, umask};
@@ -14,7 +15,7 @@ use nix::unistd::{Gid, Pid, Uid};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::predecessor::{has_ended, may_have, wait_while};
-use crate::rights::{as_user, or_as_owner};
+use crate::rights::{Way, act_on, act_on_entry, as_user, directory_of};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -89,26 +90,40 @@ fn answerer(kind: Type, path: &Path) -> Answerer {
 /// the kernel notes it (unix(7), `SO_PEERCRED`).
 fn opener(kind: Type, path: &Path) -> io::Result<Pid> {
     let socket = Socket::new(Domain::UNIX, kind.cloexec(), None)?;
-    let address = SockAddr::unix(path)?;
-    or_as_owner(path, || socket.connect(&address))?;
+    let file = act_on_entry(path, |path| std::fs::symlink_metadata(path))?;
+    let (uid, gid) = (Uid::from_raw(file.uid()), Gid::from_raw(file.gid()));
+    if uid.is_root() {
+        act_on(path, |path| socket.connect(&SockAddr::unix(path)?))?;
+    } else {
+        // In somebody else's directory, too, only its owner may be allowed to.
+        as_user(uid, gid, || socket.connect(&SockAddr::unix(path)?))?;
+    }
     Ok(Pid::from_raw(getsockopt(&socket, PeerCredentials)?.pid()))
 }
 
 fn open_unix(kind: Type, path: &Path, access: Access, backlog: u32) -> io::Result<OwnedFd> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    or_as_owner(directory, || std::fs::create_dir_all(directory))?;
+    act_on(directory_of(path), |directory| {
+        std::fs::create_dir_all(directory)
+    })?;
     remove_stale(path)?;
-    let socket = match bind_as(access.uid, kind, path, access) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let uid = owner(directory)?.0;
-            let socket = bind_as(uid, kind, path, access)?;
-            give_away(path, uid, access);
-            socket
-        }
-        bound => bound?,
-    };
+    let socket = bind(kind, path, access)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Where a socket's user may not make it, it is that of who has a say in the directory, as one
+/// that Neutron's agent makes is its own; its group and mode say who may connect.
+fn bind(kind: Type, path: &Path, access: Access) -> io::Result<Socket> {
+    let uid = Way::to(directory_of(path))?.uid();
+    if access.uid != uid && !access.uid.is_root() {
+        match bind_as(access.uid, kind, path, access) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            bound => return bound,
+        }
+    }
+    let socket = bind_as(uid, kind, path, access)?;
+    warn_of_owner(path, uid, access);
+    Ok(socket)
 }
 
 fn bind_as(uid: Uid, kind: Type, path: &Path, access: Access) -> io::Result<Socket> {
@@ -120,21 +135,26 @@ fn bind_as(uid: Uid, kind: Type, path: &Path, access: Access) -> io::Result<Sock
         let bound = socket.bind(&SockAddr::unix(path)?);
         umask(usual);
         bound?;
-        std::fs::set_permissions(path, Permissions::from_mode(access.mode))?;
+        set_mode(path, access.mode)?;
         Ok(socket)
     })
 }
 
-/// Where a socket's user may not make it, it is the directory's owner's, as one that Neutron's
-/// agent makes is its own; its group and mode say who may connect. Only in a directory of
-/// root's can nobody have put something else there that would be given away.
-fn give_away(path: &Path, uid: Uid, access: Access) {
-    if uid == access.uid || (uid.is_root() && lchown(path, Some(access.uid.as_raw()), None).is_ok())
-    {
-        return;
+/// Of the socket at `path`, and of nothing that a link there leads to.
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(O_PATH | O_NOFOLLOW);
+    let file = options.open(path)?;
+    if !file.metadata()?.file_type().is_socket() {
+        return Err(io::Error::other("something else took the socket's place"));
     }
+    let by_number = format!("/proc/self/fd/{}", file.as_raw_fd());
+    std::fs::set_permissions(by_number, Permissions::from_mode(mode))
+}
+
+fn warn_of_owner(path: &Path, uid: Uid, access: Access) {
     let writable_by_others = 0o022;
-    if access.mode & writable_by_others == 0 {
+    if uid != access.uid && access.mode & writable_by_others == 0 {
         tracing::warn!(
             path = %path.display(), owner = %uid, wanted = %access.uid,
             "nobody but the owner of the directory can connect to this socket: give the directory \
@@ -146,17 +166,19 @@ fn give_away(path: &Path, uid: Uid, access: Access) {
 /// Gives the socket at `path` the group and the mode that [`unix`] would. Whether it is now
 /// as that would make it.
 pub fn put_right(path: &Path, access: Access) -> io::Result<bool> {
-    let now = or_as_owner(path, || std::fs::symlink_metadata(path))?;
+    let now = act_on_entry(path, |path| std::fs::symlink_metadata(path))?;
     let uid = Uid::from_raw(now.uid());
-    let directory = path.parent().map(owner).transpose()?;
-    if uid != access.uid && directory.is_none_or(|(owner, _)| owner != uid) {
+    let directory = Way::to(directory_of(path))?.uid();
+    if uid != access.uid && uid != directory {
         return Ok(false);
     }
     // Where it is right, nothing is written: the file system may have become read-only.
     if (now.gid(), now.mode() & 0o7777) != (access.gid.as_raw(), access.mode) {
-        as_user(uid, access.gid, || {
+        // What is root's is not changed as root in a directory of somebody else's.
+        let actor = if uid.is_root() { directory } else { uid };
+        as_user(actor, access.gid, || {
             lchown(path, None, Some(access.gid.as_raw()))?;
-            std::fs::set_permissions(path, Permissions::from_mode(access.mode))
+            set_mode(path, access.mode)
         })?;
     }
     Ok(true)
@@ -164,8 +186,7 @@ pub fn put_right(path: &Path, access: Access) -> io::Result<bool> {
 
 /// Removes a socket nobody listens on; any other file stays, and fails the bind.
 pub fn remove_stale(path: &Path) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    or_as_owner(directory, || match std::fs::symlink_metadata(path) {
+    act_on_entry(path, |path| match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(path),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -212,7 +233,7 @@ fn open_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
 
 /// The user and group of an existing file or directory.
 pub fn owner(path: &Path) -> io::Result<(Uid, Gid)> {
-    let metadata = or_as_owner(path, || std::fs::metadata(path))?;
+    let metadata = act_on(path, |path| std::fs::metadata(path))?;
     Ok((Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid())))
 }
 

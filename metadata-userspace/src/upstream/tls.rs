@@ -20,7 +20,7 @@ use zeroize::Zeroize;
 
 use super::OptionNames;
 use crate::config::wiped_base64;
-use crate::rights::or_as_owner;
+use crate::rights::act_on;
 
 /// Why TLS cannot be set up as configured.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +115,7 @@ impl TlsFiles {
 }
 
 fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    or_as_owner(path, || std::fs::read(path)).map_err(|source| TlsError::Unreadable {
+    act_on(path, |path| std::fs::read(path)).map_err(|source| TlsError::Unreadable {
         option,
         path: path.to_owned(),
         source,

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::lexer::{self, Assignment};
 use super::{ConfigSource, normalize_group};
-use crate::rights::or_as_owner;
+use crate::rights::act_on;
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Settings {
     }
 
     fn read_file(&mut self, file: PathBuf, unreadable: &mut Vec<Unreadable>) {
-        let bytes = match or_as_owner(&file, || std::fs::read(&file)) {
+        let bytes = match act_on(&file, |file| std::fs::read(file)) {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) => {
                 self.files.push((file.clone(), Vec::new()));

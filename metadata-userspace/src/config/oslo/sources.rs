@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::rights::or_as_owner;
+use crate::rights::act_on;
 
 /// One `--config-file` or `--config-dir`, in the order of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl ConfigSource {
             .into_iter()
             .map(|name| directory.join(name))
             // One that cannot be looked at is there until reading it says why not.
-            .filter(|path| or_as_owner(path, || path.try_exists()).unwrap_or(true))
+            .filter(|path| act_on(path, |path| path.try_exists()).unwrap_or(true))
             .map(Self::File)
             .collect()
     }
@@ -41,8 +41,8 @@ impl ConfigSource {
 
 fn files_of(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in or_as_owner(directory, || std::fs::read_dir(directory))? {
-        let path = entry?.path();
+    for entry in act_on(directory, |path| std::fs::read_dir(path))? {
+        let path = directory.join(entry?.file_name());
         // Python's glob: `*` does not match a leading dot.
         let hidden = path
             .file_name()
