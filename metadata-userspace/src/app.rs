@@ -24,22 +24,28 @@ use tokio::task::LocalSet;
 use crate::cli::{Command, ConfigArgs};
 use crate::config::{Config, ConfigSources};
 use crate::logging::{self, LogOptions};
+use crate::supervisor::restraint;
 use crate::{open_files, shim};
 
 /// Does what the command says; the exit code is that of the process.
 pub fn main(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run {
-            config,
-            verify: true,
-        } => run::verify(load(config, None)?)?,
-        Command::Run { config, .. } => on_this_thread(run::run(start(load(config, None)?)?))?,
+        Command::Run { config, verify } => {
+            restraint::take()?;
+            let config = load(config, None)?;
+            if verify {
+                run::verify(config)?;
+            } else {
+                on_this_thread(run::run(start(config)?))?;
+            }
+        }
         Command::Api {
             config,
             listen,
             inventory,
             verify,
         } => {
+            restraint::take()?;
             let config = listen_at(load(config, inventory)?, listen);
             if verify {
                 api::verify(config)?;

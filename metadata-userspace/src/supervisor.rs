@@ -19,6 +19,7 @@ pub mod orders;
 pub mod orphans;
 mod pause;
 pub mod predecessor;
+pub mod restraint;
 pub mod service_manager;
 pub mod sockets;
 pub mod spawn;

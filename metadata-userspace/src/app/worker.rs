@@ -45,6 +45,8 @@ fn begin(uid: u32, gid: u32) -> anyhow::Result<OwnedFd> {
     // It was started as /proc/self/exe, and `ps -e` and `ss -p` would say `exe`.
     prctl::set_name(c"metadatad").context("cannot name the process")?;
     privileges::drop_all(Uid::from_raw(uid), Gid::from_raw(gid))?;
+    // Now: with each change of its user the kernel decides anew (prctl(2), PR_SET_DUMPABLE).
+    prctl::set_dumpable(false).context("cannot keep secrets out of core dumps")?;
     let channel = stdin().as_fd().try_clone_to_owned();
     channel.context("no control channel on standard input")
 }

@@ -227,9 +227,17 @@ impl Daemon {
     /// # Errors
     /// When it does not end in time; it is killed then.
     pub fn stop(&mut self) -> Result<ExitStatus> {
-        self.signal(Signal::SIGTERM)?;
+        self.end_by(Signal::SIGTERM)
+    }
+
+    /// Sends it a signal that ends it, and waits for that.
+    ///
+    /// # Errors
+    /// As [`Daemon::stop`].
+    pub fn end_by(&mut self, signal: Signal) -> Result<ExitStatus> {
+        self.signal(signal)?;
         let mut ended = None;
-        let waited = wait::until("metadatad ends on SIGTERM", STOP_LIMIT, || {
+        let waited = wait::until(&format!("metadatad ends on {signal}"), STOP_LIMIT, || {
             ended = self.child.try_wait()?;
             Ok(ended.is_some())
         });
