@@ -75,10 +75,9 @@ pub enum Command {
     /// daemon, goes to the background, and keeps the namespace served until it is
     /// ended. Takes haproxy's options -f, -p, -c, -D, -W, -Ws, -Ds, -db, -q, -V and -v.
     ///
-    /// Its own options, shim_socket and shim_fallback, it reads in
-    /// /etc/neutron/neutron.conf, metadata_agent.ini and metadatad.conf there, and
-    /// /etc/metadatad.conf, or in the files that METADATAD_CONFIG names, with colons
-    /// between them.
+    /// Its own options, shim_socket and shim_fallback, it reads in the files that `run`
+    /// reads by default, or in those that METADATAD_CONFIG names, with colons between
+    /// them.
     Haproxy {
         #[arg(
             trailing_var_arg = true,
@@ -143,8 +142,9 @@ impl Args for ConfigArgs {
     fn augment_args(command: clap::Command) -> clap::Command {
         command
             .arg(source(FILE, "FILE").help(
-                "Read this file; repeatable, later ones win [default: neutron.conf and \
-                 metadata_agent.ini in /etc/neutron]",
+                "Read this file; repeatable, later ones win [default: neutron.conf, \
+                 metadata_agent.ini and metadatad.conf in /etc/neutron, /etc/metadatad.conf, \
+                 /etc/metadatad/*.conf, as far as they exist]",
             ))
             .arg(source(DIR, "DIR").help("Read this directory's *.conf files; repeatable"))
     }
@@ -215,8 +215,9 @@ mod tests {
         let unit = include_str!("../../dist/metadatad.service");
         let calls: Vec<Command> = unit
             .lines()
-            .filter_map(|line| line.split_once("=/usr/sbin/metadatad "))
-            .map(|(_, arguments)| command(&format!("metadatad {arguments}")))
+            .filter_map(|line| line.split_once("=/usr/local/sbin/metadatad "))
+            .map(|(_, line)| line.replace("$METADATAD_ARGUMENTS", "--config-file f"))
+            .map(|line| command(&format!("metadatad {line}")))
             .collect();
         let [
             Command::Run {
@@ -232,6 +233,7 @@ mod tests {
             panic!("{calls:?}");
         };
         assert_eq!(config, verified);
+        assert_eq!(config.0, [ConfigSource::File("f".into())]);
     }
 
     #[test]

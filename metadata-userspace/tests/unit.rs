@@ -1,5 +1,7 @@
-//! The systemd unit, as systemd judges it.
+//! The systemd unit: as systemd judges it, and as README says it is installed.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -7,6 +9,18 @@ use anyhow::{Context, Result};
 
 /// Ten times what ARCHITECTURE.md says, of which it also says what it is made of.
 const EXPOSURE: u32 = 26;
+const UNIT: &str = include_str!("../../dist/metadatad.service");
+const README: &str = include_str!("../../README.md");
+/// Of the command line, without any other file named.
+const SOURCES: &str = include_str!("../src/config/oslo/sources.rs");
+
+/// All values of one setting.
+fn settings(name: &str) -> Vec<&'static str> {
+    let lines = UNIT.lines();
+    lines
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+        .collect()
+}
 
 #[test]
 fn the_unit_exposes_no_more_than_is_said() -> Result<()> {
@@ -22,4 +36,70 @@ fn the_unit_exposes_no_more_than_is_said() -> Result<()> {
     assert!(judged.status.success(), "{said}");
     assert!(said.contains("Overall exposure level"), "{said}");
     Ok(())
+}
+
+#[test]
+fn the_program_is_executed_where_it_is_installed() -> Result<()> {
+    let line = *settings("ExecStart").first().context("no ExecStart=")?;
+    let program = line.split(' ').next().context("no program")?;
+    let installed = README.lines().filter_map(|line| {
+        let line = line.trim().strip_prefix("install -m 0755 ")?;
+        line.split(' ').nth(1)
+    });
+    let installed: Vec<_> = installed.collect();
+    assert!(!installed.is_empty());
+    assert!(
+        installed.iter().all(|path| *path == program),
+        "{installed:?}"
+    );
+    let reload = settings("ExecReload");
+    assert!(
+        reload.iter().any(|line| line.starts_with(program)),
+        "{reload:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn readme_names_the_files_that_are_read_and_how_to_name_others() {
+    // The unit names none, so that these are read, by every command.
+    assert_eq!(settings("Environment"), ["METADATAD_ARGUMENTS="]);
+    let start = settings("ExecStart");
+    assert!(
+        start
+            .iter()
+            .all(|line| line.ends_with(" run $METADATAD_ARGUMENTS"))
+    );
+    assert!(README.contains("Environment=\"METADATAD_ARGUMENTS=--config-file "));
+    let files = SOURCES.split('"').filter(|text| text.starts_with("etc/"));
+    let files: Vec<_> = files.collect();
+    assert!(files.len() >= 5, "{files:?}");
+    for file in files {
+        assert!(README.contains(&format!("`/{file}")), "{file}");
+    }
+}
+
+#[test]
+fn what_ip_netns_shares_is_made_for_everybody_to_look_into() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let made = directory.path().join("netns");
+    let lines = settings("ExecStartPre");
+    let line = lines.iter().find(|line| line.ends_with(" /run/netns"));
+    let line = line
+        .context("/run/netns is not made")?
+        .trim_start_matches('+');
+    let line = line.replace("/run/netns", &made.to_string_lossy());
+    let umask = *settings("UMask").first().context("no UMask=")?;
+    let script = format!("umask {umask} && {line}");
+    let status = Command::new("sh").args(["-c", &script]).status()?;
+    assert!(status.success(), "{status}");
+    assert_eq!(fs::metadata(made)?.permissions().mode() & 0o777, 0o755);
+    Ok(())
+}
+
+#[test]
+fn containers_that_have_its_directory_keep_it() {
+    assert_eq!(settings("RuntimeDirectory"), ["metadatad"]);
+    assert_eq!(settings("RuntimeDirectoryPreserve"), ["yes"]);
+    assert!(README.contains("`RuntimeDirectoryPreserve=yes`"));
 }

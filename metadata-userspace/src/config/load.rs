@@ -35,7 +35,7 @@ const LIFETIME_WITHOUT_CACHE: Duration = Duration::from_secs(10);
 /// What the command line says about the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigSources {
-    /// Later ones win. None: what Neutron's services read by default.
+    /// Later ones win. None: [`ConfigSource::defaults`].
     pub from: Vec<ConfigSource>,
     /// Takes the place of `[metadatad] inventory`.
     pub inventory: Option<PathBuf>,

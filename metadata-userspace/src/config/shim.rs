@@ -1,6 +1,6 @@
 //! What shims and the daemon have to agree on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,18 +8,9 @@ use super::options as table;
 use super::oslo::{ConfigSource, Settings};
 use super::reader::Reader;
 
-/// Environment variable: files that a shim reads in the place of [`FILES`], with
-/// colons between them.
+/// Environment variable: files that a shim, which Neutron's agents start without a word of
+/// ours, reads in the place of [`ConfigSource::defaults`], with colons between them.
 const OVERRIDE: &str = "METADATAD_CONFIG";
-
-/// Where a shim looks, which Neutron's agents start without a word of ours; later ones
-/// win. Containers of agents have `/etc/neutron` of the host.
-const FILES: [&str; 4] = [
-    "/etc/neutron/neutron.conf",
-    "/etc/neutron/metadata_agent.ini",
-    "/etc/neutron/metadatad.conf",
-    "/etc/metadatad.conf",
-];
 
 /// The haproxy shim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,19 +33,18 @@ impl ShimConfig {
     /// same.
     pub fn of_host() -> (Self, Vec<String>) {
         let named = std::env::var_os(OVERRIDE);
-        let files: Vec<PathBuf> = match &named {
-            Some(list) => std::env::split_paths(list).collect(),
-            None => FILES.iter().map(PathBuf::from).collect(),
+        let sources = match &named {
+            Some(list) => std::env::split_paths(list)
+                .map(ConfigSource::File)
+                .filter(ConfigSource::exists)
+                .collect(),
+            None => ConfigSource::defaults(),
         };
-        Self::of_files(&files)
+        Self::of_sources(&sources)
     }
 
-    fn of_files(files: &[impl AsRef<Path>]) -> (Self, Vec<String>) {
-        let there = files.iter().filter(|path| path.as_ref().exists());
-        let sources: Vec<_> = there
-            .map(|path| ConfigSource::File(path.as_ref().to_owned()))
-            .collect();
-        let (settings, unreadable) = Settings::read(&sources);
+    fn of_sources(sources: &[ConfigSource]) -> (Self, Vec<String>) {
+        let (settings, unreadable) = Settings::read(sources);
         let mut problems: Vec<String> = unreadable
             .into_iter()
             .map(|one| format!("{}: {}", one.place, one.problem))
@@ -83,7 +73,8 @@ mod tests {
         for (path, text) in files.iter().zip(texts) {
             std::fs::write(path, text).unwrap();
         }
-        ShimConfig::of_files(&[files, vec![directory.path().join("missing")]].concat())
+        let sources: Vec<_> = files.into_iter().map(ConfigSource::File).collect();
+        ShimConfig::of_sources(&sources)
     }
 
     fn defaults() -> ShimConfig {
@@ -94,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn later_files_win_and_missing_ones_do_not_matter() {
+    fn later_files_win() {
         assert_eq!(read(&[]), (defaults(), vec![]));
         let (config, problems) = read(&[
             "[DEFAULT]\nhost = x\n[metadatad]\nshim_socket = /a\nshim_fallback = /usr/sbin/haproxy\n",

@@ -13,21 +13,34 @@ pub enum ConfigSource {
     Dir(PathBuf),
 }
 
+/// What is read when the command line names nothing; later ones win. First Neutron's own;
+/// containers of its agents have `/etc/neutron` of the host, and so one of ours is there too.
+const FILES: [&str; 4] = [
+    "etc/neutron/neutron.conf",
+    "etc/neutron/metadata_agent.ini",
+    "etc/neutron/metadatad.conf",
+    "etc/metadatad.conf",
+];
+const DIRECTORY: &str = "etc/metadatad";
+
 impl ConfigSource {
-    /// What Neutron's services read when the command line names nothing, as
-    /// far as it exists.
+    /// What every command reads, and each shim, when nothing else is named, as far as it
+    /// exists.
     pub fn defaults() -> Vec<Self> {
-        Self::defaults_under(Path::new("/etc/neutron"))
+        Self::defaults_under(Path::new("/"))
     }
 
-    fn defaults_under(directory: &Path) -> Vec<Self> {
-        ["neutron.conf", "metadata_agent.ini"]
-            .into_iter()
-            .map(|name| directory.join(name))
-            // One that cannot be looked at is there until reading it says why not.
-            .filter(|path| act_on(path, |path| path.try_exists()).unwrap_or(true))
-            .map(Self::File)
-            .collect()
+    fn defaults_under(root: &Path) -> Vec<Self> {
+        let files = FILES.map(|name| Self::File(root.join(name)));
+        let directory = Self::Dir(root.join(DIRECTORY));
+        let all = files.into_iter().chain([directory]);
+        all.filter(Self::exists).collect()
+    }
+
+    /// One that cannot be looked at is there until reading it says why not.
+    pub(in crate::config) fn exists(&self) -> bool {
+        let (Self::File(path) | Self::Dir(path)) = self;
+        act_on(path, |path| path.try_exists()).unwrap_or(true)
     }
 
     /// The files that this names.
@@ -74,17 +87,18 @@ mod tests {
     }
 
     #[test]
-    fn without_arguments_the_files_of_neutron_are_read() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(ConfigSource::defaults_under(dir.path()), []);
-        let agent = dir.path().join("metadata_agent.ini");
-        let common = dir.path().join("neutron.conf");
-        for file in [&agent, &common] {
+    fn without_arguments_neutrons_files_are_read_and_then_ours() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(ConfigSource::defaults_under(root.path()), []);
+        std::fs::create_dir_all(root.path().join("etc/neutron")).unwrap();
+        std::fs::create_dir(root.path().join("etc/metadatad")).unwrap();
+        let files = FILES.map(|name| root.path().join(name));
+        for file in files.iter().rev() {
             std::fs::write(file, "").unwrap();
         }
-        assert_eq!(
-            ConfigSource::defaults_under(dir.path()),
-            [ConfigSource::File(common), ConfigSource::File(agent)]
-        );
+        let directory = ConfigSource::Dir(root.path().join("etc/metadatad"));
+        let all = files.map(ConfigSource::File).into_iter();
+        let all: Vec<_> = all.chain([directory]).collect();
+        assert_eq!(ConfigSource::defaults_under(root.path()), all);
     }
 }
