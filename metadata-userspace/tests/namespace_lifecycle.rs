@@ -2,6 +2,8 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -199,6 +201,30 @@ fn a_name_that_means_another_namespace_from_one_moment_to_the_next_is_followed()
     daemon.wait_serving(router.namespace().name())?;
     assert_eq!(guest.get(DOCUMENT)?.json()?["uuid"], instance.uuid);
     Ok(())
+}
+
+#[test]
+fn a_namespace_that_gets_its_name_back_at_once_stays_served() -> Result<()> {
+    let router = Router::create()?;
+    let guest = Guest::behind(&router, Subnet::TUTORIAL)?;
+    router.hush(&guest.router_interface)?;
+    let inventory = inventory::file(&[Instance::of(&guest, &router, "c1")?])?;
+    let (names, name) = (tempfile::tempdir()?, router.namespace().name());
+    let (path, namespace) = (names.path().join(name), router.namespace().path());
+    symlink(&namespace, &path)?;
+    let setup = Setup::new(METADATAD, &[name], inventory)?
+        .option("netns_dir", &names.path().to_string_lossy());
+    let mut daemon = Daemon::serving(setup, &[name])?;
+    fs::remove_file(&path)?;
+    daemon.wait("the name is missed", |daemon| {
+        Ok(daemon.namespace(name)?.is_none())
+    })?;
+    symlink(&namespace, &path)?;
+    daemon.wait_serving(name)?;
+    // Longer than our traces stay in a namespace that is left.
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(guest.get(DOCUMENT)?.status, 200);
+    daemon.wait_serving(name)
 }
 
 #[test]

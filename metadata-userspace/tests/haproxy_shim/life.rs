@@ -63,17 +63,7 @@ fn what_the_watch_would_serve_ends_with_its_shim_and_begins_with_the_next() -> R
 fn a_shim_that_is_restarted_at_once_keeps_the_namespace_served() -> Result<()> {
     let mut scene = Scene::create()?;
     let name = scene.namespace().name().to_owned();
-    let interface = scene.guest.router_interface.clone();
-    // Nothing in it tells the daemon to look again: the hook stays for others' filters, and
-    // there are no addresses whose end the kernel tells.
-    let inside = scene.namespace();
-    inside.sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1")?;
-    inside.sh(&format!("tc qdisc add dev {interface} clsact"))?;
-    for side in ["ingress", "egress"] {
-        inside.sh(&format!(
-            "tc filter add dev {interface} {side} pref 99 protocol ip u32 match u32 0 0 flowid 1:1"
-        ))?;
-    }
+    scene.router.hush(&scene.guest.router_interface)?;
     scene.shim()?.end(Signal::SIGTERM)?;
     let _next = scene.shim()?;
     scene.assert_served()?;

@@ -57,6 +57,21 @@ impl Router {
         }
     }
 
+    /// Has the kernel tell nobody when all that is a metadatad's is taken from an interface:
+    /// the hook stays for another's filters, and there is no IPv6.
+    ///
+    /// # Errors
+    /// When there is a hook already.
+    pub fn hush(&self, interface: &str) -> Result<()> {
+        self.namespace.sysctl("ipv6/conf/all/disable_ipv6", "1")?;
+        let inside = |line: &str| self.namespace.sh(line).map(drop);
+        inside(&format!("tc qdisc add dev {interface} clsact"))?;
+        // After ours, which passes on what is its own.
+        let filter = "pref 99 protocol ip u32 match u32 0 0 flowid 1:1";
+        inside(&format!("tc filter add dev {interface} ingress {filter}"))?;
+        inside(&format!("tc filter add dev {interface} egress {filter}"))
+    }
+
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
