@@ -145,7 +145,7 @@ fn a_worker_that_lacks_more_than_fits_into_its_channel_is_not_taken_for_one_that
         .site
         .daemon
         .wait("all was tried again", was_told_twice)?;
-    assert_eq!(estate.site.daemon.worker_pid()?, worker);
+    assert!(is_alive(worker), "the worker was replaced");
     drop(no_more);
     let name = estate.site.router.namespace().name().to_owned();
     estate.site.daemon.wait_serving(&name)?;
