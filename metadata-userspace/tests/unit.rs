@@ -1,11 +1,23 @@
-//! The systemd unit: as systemd judges it, and as README says it is installed.
+//! The systemd unit: as systemd judges it, as README says it is installed, and a daemon
+//! under its filters.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+use xtask::lab::daemon::{Setup, send};
+use xtask::lab::proc;
+use xtask::lab::service_manager::ServiceManager;
+use xtask::lab::shim::{Shim, Wanted};
+use xtask::lab::site::Site;
+use xtask::lab::unit_filters::UnitFilters;
+
+const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
+const DOCUMENT: &str = "/openstack/latest/meta_data.json";
 
 /// Ten times what ARCHITECTURE.md says, of which it also says what it is made of.
 const EXPOSURE: u32 = 26;
@@ -102,4 +114,43 @@ fn containers_that_have_its_directory_keep_it() {
     assert_eq!(settings("RuntimeDirectory"), ["metadatad"]);
     assert_eq!(settings("RuntimeDirectoryPreserve"), ["yes"]);
     assert!(README.contains("`RuntimeDirectoryPreserve=yes`"));
+}
+
+fn another_worker_serves(site: &mut Site, than: u32) -> Result<()> {
+    site.daemon.wait("another worker serves", |daemon| {
+        Ok(daemon.worker_pid().is_ok_and(|pid| pid != than))
+    })?;
+    assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
+    assert_eq!(site.guest.get_ipv6(DOCUMENT)?.status, 200);
+    Ok(())
+}
+
+#[test]
+fn whatever_the_daemon_does_the_unit_lets_it() -> Result<()> {
+    let manager = Arc::new(ServiceManager::start()?);
+    let filters = Arc::new(UnitFilters::of_the_unit()?);
+    let confined = |setup: Setup| {
+        let guarded = setup.option("xdp_guard", "qr-*").hardly_limited();
+        guarded.service_of(&manager).inside(filters)
+    };
+    let mut site = Site::with(METADATAD, |_| {}, confined)?;
+    // The worker's filters are its own.
+    assert_eq!(proc::status(site.daemon.pid(), "Seccomp")?, "2");
+    another_worker_serves(&mut site, 0)?;
+    let shim = Shim::start(
+        &site.daemon,
+        site.router.namespace(),
+        &Wanted::for_router(site.router.id()),
+    )?;
+    let worker = site.daemon.worker_pid()?;
+    send(worker, Signal::SIGKILL)?;
+    another_worker_serves(&mut site, worker)?;
+    let worker = site.daemon.worker_pid()?;
+    site.daemon.signal(Signal::SIGHUP)?;
+    another_worker_serves(&mut site, worker)?;
+    let worker = site.daemon.worker_pid()?;
+    site.daemon.stop()?;
+    site.daemon.start_again()?;
+    another_worker_serves(&mut site, worker)?;
+    shim.end(Signal::SIGTERM)
 }

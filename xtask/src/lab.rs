@@ -29,4 +29,5 @@ pub mod site;
 pub mod system_calls;
 pub mod threads;
 pub mod unique;
+pub mod unit_filters;
 pub mod wait;
