@@ -131,7 +131,7 @@ fn a_daemon_that_fails_at_its_start_leaves_the_files_of_its_sockets() -> Result<
 #[test]
 fn a_worker_that_lacks_more_than_fits_into_its_channel_is_not_taken_for_one_that_hangs()
 -> Result<()> {
-    const INTERFACES: usize = 520;
+    const INTERFACES: usize = 900;
     let mut estate = Estate::create(|setup| setup)?;
     let worker = estate.site.daemon.worker_pid()?;
     let no_more = NoMore::files_of(worker)?;
