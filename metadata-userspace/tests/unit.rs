@@ -92,6 +92,14 @@ fn readme_names_the_files_that_are_read_and_how_to_name_others() {
 }
 
 #[test]
+fn it_starts_after_what_it_takes_the_place_of_has_stopped() {
+    let after = settings("After");
+    for other in settings("Conflicts") {
+        assert!(after.iter().any(|names| names.contains(other)), "{other}");
+    }
+}
+
+#[test]
 fn what_ip_netns_shares_is_made_for_everybody_to_look_into() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let made = directory.path().join("netns");
