@@ -103,7 +103,10 @@ fn names_of(role: Role) -> [Measure; 3] {
             kib("supervisor: PSS, KiB"),
         ],
         Role::Worker => [
-            count("worker: open files"),
+            Measure {
+                name: "worker: open files",
+                kind: Kind::Pool,
+            },
             kib("worker: anonymous memory, KiB"),
             kib("worker: PSS, KiB"),
         ],

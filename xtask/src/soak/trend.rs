@@ -8,12 +8,16 @@ use std::time::Duration;
 pub(super) enum Kind {
     /// Exact: one more that does not go again is a leak.
     Count,
+    /// A count in which connections are that a pool keeps.
+    Pool,
     /// Memory, which breathes.
     Kib,
 }
 
 /// Documents are kept for so long (`stale_if_error`), and pools fill meanwhile.
 const WARM_UP: Duration = Duration::from_secs(360);
+/// Connections to Nova that were needed at the same time for once are kept for the next time.
+const POOLED: u64 = 4;
 /// Samples from which a count, and a line, mean anything.
 const ENOUGH_TO_COMPARE: usize = 3;
 const ENOUGH_FOR_A_LINE: usize = 12;
@@ -52,7 +56,8 @@ impl Trend {
     pub(super) fn of(kind: Kind, points: &[Point]) -> Option<Self> {
         let values: Vec<u64> = points.iter().map(|(_, value)| *value).collect();
         let (an_hour, verdict) = match kind {
-            Kind::Count => (None, compare(&values)),
+            Kind::Count => (None, compare(&values, 0)),
+            Kind::Pool => (None, compare(&values, POOLED)),
             Kind::Kib => match Line::of_the_warm(points) {
                 Some(line) => (Some(line.an_hour()), line.judge()),
                 None => (None, Verdict::NotJudged("the run is too short")),
@@ -71,14 +76,15 @@ impl Trend {
 
 /// The last third with the first one; what was about to go when a sample was taken is no
 /// leak.
-fn compare(values: &[u64]) -> Verdict {
+fn compare(values: &[u64], more: u64) -> Verdict {
     if values.len() < ENOUGH_TO_COMPARE {
         return Verdict::NotJudged("fewer than 3 samples");
     }
     let third = values.len().div_ceil(3);
-    let earlier = values.iter().take(third).min();
-    let later = values.iter().rev().take(third).min();
-    match later > earlier {
+    let lowest = |values: &mut dyn Iterator<Item = &u64>| values.min().copied().unwrap_or(0);
+    let earlier = lowest(&mut values.iter().take(third));
+    let later = lowest(&mut values.iter().rev().take(third));
+    match later > earlier + more {
         true => Verdict::Leak,
         false => Verdict::NoLeak,
     }
@@ -168,6 +174,13 @@ mod tests {
         assert_eq!(of(&[7, 7, 7, 7, 8, 8]), Verdict::Leak);
         assert_eq!(of(&[7, 8, 9]), Verdict::Leak);
         assert!(matches!(of(&[7, 8]), Verdict::NotJudged(_)));
+    }
+
+    #[test]
+    fn connections_that_are_kept_are_no_leak() {
+        let of = |values: &[u64]| verdict(Kind::Pool, values.iter().copied());
+        assert_eq!(of(&[41, 41, 43, 43, 43, 43]), Verdict::NoLeak);
+        assert_eq!(of(&[41, 42, 43, 44, 45, 46, 47, 48, 49]), Verdict::Leak);
     }
 
     #[test]
