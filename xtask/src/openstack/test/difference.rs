@@ -104,7 +104,12 @@ pub(super) const HEAD_MISSING: &[Difference] = &[
 ];
 
 pub(super) const LONG_HEAD: &[Difference] = &[
-    NO_ANSWER,
+    Difference {
+        hop: Hop::Proxy,
+        theirs: status::<502>,
+        ours: status::<431>,
+        because: "neutron-metadata-agent reads 4096 bytes once, and closes; our proxy says why",
+    },
     Difference {
         hop: Hop::Agent,
         theirs: status::<502>,
