@@ -40,6 +40,7 @@ pub mod shim;
 pub mod signature;
 pub mod status;
 pub mod supervisor;
+pub mod tcp_tables;
 #[cfg(test)]
 mod testing;
 pub mod turn;

@@ -26,6 +26,8 @@ const PROXY: &str = "proxy";
 /// How soon a will is left again that nobody kept, and how seldom.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// How soon after a holder that does not live another is started.
+const RESTART_PACE: Duration = Duration::from_secs(1);
 
 /// Those before and after this process.
 pub struct Lineage {
@@ -54,9 +56,7 @@ pub struct Belonging {
     pub backlog: Option<u32>,
 }
 
-/// Another is started this long after the one before, if that does not live.
-const RESTART_PACE: Duration = Duration::from_secs(1);
-
+/// A holder, and what tells of its end.
 struct Kept {
     holder: Holder,
     watch: Watch,

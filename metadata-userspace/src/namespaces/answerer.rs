@@ -1,7 +1,6 @@
 //! Who else would answer a guest: what listens in a namespace where guests' requests
 //! come, without being ours.
 
-use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -10,6 +9,7 @@ use nix::libc;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::status::Answerer;
+use crate::tcp_tables;
 
 /// Addresses of no listener of ours or Neutron's: who has one of them has the wildcard.
 const ANY: [IpAddr; 2] = [
@@ -70,31 +70,18 @@ fn take(place: SocketAddr) -> io::Result<()> {
     socket.bind(&place.into())
 }
 
-const TABLES: [&str; 2] = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
-/// `TCP_LISTEN` as the tables write it (include/net/tcp_states.h).
-const LISTEN: &str = "0A";
-
 fn is_listed(place: SocketAddr) -> bool {
-    let tables = TABLES.iter();
-    let mut tables = tables.filter_map(|table| fs::read_to_string(table).ok());
-    tables.any(|table| has_listener(&table, place.port()))
+    tcp_tables::read().any(|table| has_listener(&table, place.port()))
 }
 
-/// A table's lines are `sl local_address rem_address st …`.
 fn has_listener(table: &str, port: u16) -> bool {
     let ours = [
         in_words(&METADATA_ADDRESS.octets()),
         in_words(&METADATA_ADDRESS_V6.octets()),
     ];
-    let wanted = |line: &str| {
-        let mut columns = line.split_ascii_whitespace().skip(1);
-        let (address, listed) = columns.next()?.rsplit_once(':')?;
-        let listed = u16::from_str_radix(listed, 16).ok()?;
-        let state = columns.nth(1)?;
-        let is_others = port == METADATA_PORT || !ours.iter().any(|ours| ours == address);
-        Some(state == LISTEN && listed == port && is_others)
-    };
-    table.lines().any(|line| wanted(line) == Some(true))
+    let is_others = |address: &str| !ours.iter().any(|ours| ours == address);
+    let mut there = tcp_tables::listeners(table).filter(|one| one.port == port);
+    there.any(|one| port == METADATA_PORT || is_others(one.address))
 }
 
 /// An address as the tables write it: words of the machine's order, in hexadecimal.
@@ -114,8 +101,8 @@ mod tests {
     use super::*;
 
     const TABLE: &str = "  sl  local_address rem_address   st tx_queue rx_queue\n   \
-         0: FEA9FEA9:0050 00000000:0000 0A 00000000:00000000\n   \
-         1: 0100007F:25E1 0100007F:25E2 01 00000000:00000000\n";
+         0: FEA9FEA9:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1\n   \
+         1: 0100007F:25E1 0100007F:25E2 01 00000000:00000000 00:00000000 00000000 0 0 2\n";
 
     #[test]
     fn a_place_is_taken_by_who_listens_there_and_not_by_who_is_connected() {
@@ -151,7 +138,8 @@ mod tests {
 
     #[test]
     fn our_own_listeners_are_nobody_elses() {
-        let at = |address: &str| format!("heading\n 0: {address}:25E1 00000000:0000 0A 0:0");
+        let at =
+            |address: &str| format!("heading\n 0: {address}:25E1 00000000:0000 0A 0:0 0:0 0 0 0 3");
         let ours = in_words(&METADATA_ADDRESS.octets());
         assert_eq!(ours.len(), 8);
         assert!(!has_listener(&at(&ours), 9697));

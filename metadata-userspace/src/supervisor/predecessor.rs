@@ -11,6 +11,7 @@ use nix::sys::signal::kill;
 use nix::unistd::{Pid, Uid};
 
 use super::worker_process::DRAIN_LIMIT;
+use crate::tcp_tables;
 
 const INTERVAL: Duration = Duration::from_millis(20);
 
@@ -33,26 +34,12 @@ pub fn wait_while(address: &dyn Display, why: &str, mut is_held: impl FnMut() ->
 }
 
 /// Whether such a worker may be what listens at this TCP port. The kernel tells who opened
-/// a socket (proc(5), `net/tcp`), and those of workers their supervisor opens.
+/// a socket, and those of workers their supervisor opens.
 pub fn may_have(port: u16) -> bool {
-    let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(fs::read_to_string);
-    let lines = tables.iter().flatten().flat_map(|table| table.lines());
-    let mut users = lines
-        .filter_map(listener)
-        .filter(|(its, _)| *its == port)
-        .peekable();
-    users.peek().is_none() || users.any(|(_, uid)| uid == Uid::effective().as_raw())
-}
-
-/// The port and the user of a listening socket.
-fn listener(line: &str) -> Option<(u16, u32)> {
-    const LISTENS: &str = "0A";
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let [_, local, _, LISTENS, _, _, _, uid, ..] = fields.as_slice() else {
-        return None;
-    };
-    let (_, port) = local.rsplit_once(':')?;
-    Some((u16::from_str_radix(port, 16).ok()?, uid.parse().ok()?))
+    let tables: Vec<String> = tcp_tables::read().collect();
+    let listeners = tables.iter().flat_map(|table| tcp_tables::listeners(table));
+    let mut there = listeners.filter(|one| one.port == port).peekable();
+    there.peek().is_none() || there.any(|one| one.uid == Uid::effective().as_raw())
 }
 
 /// Whether a process has ended, be it reaped or not.

@@ -128,31 +128,28 @@ impl Wanted {
 
     /// Opens it, once the worker of a daemon that was killed has left.
     pub(super) fn open(&self) -> anyhow::Result<OwnedFd> {
-        self.explained(match &self.place {
-            Place::Unix {
-                kind,
-                path,
-                access,
-                backlog,
-            } => sockets::unix(*kind, path, *access, *backlog),
-            Place::Tcp { address, backlog } => sockets::tcp(*address, *backlog),
-        })
+        self.open_by(sockets::unix, sockets::tcp)
     }
 
     /// Opens it now or not at all.
     pub(super) fn open_at_once(&self) -> anyhow::Result<OwnedFd> {
-        self.explained(match &self.place {
+        self.open_by(sockets::unix_at_once, sockets::tcp_at_once)
+    }
+
+    fn open_by(
+        &self,
+        unix: impl FnOnce(Type, &Path, Access, u32) -> Result<OwnedFd, SocketError>,
+        tcp: impl FnOnce(SocketAddr, u32) -> Result<OwnedFd, SocketError>,
+    ) -> anyhow::Result<OwnedFd> {
+        let opened = match &self.place {
             Place::Unix {
                 kind,
                 path,
                 access,
                 backlog,
-            } => sockets::unix_at_once(*kind, path, *access, *backlog),
-            Place::Tcp { address, backlog } => sockets::tcp_at_once(*address, *backlog),
-        })
-    }
-
-    fn explained(&self, opened: Result<OwnedFd, SocketError>) -> anyhow::Result<OwnedFd> {
+            } => unix(*kind, path, *access, *backlog),
+            Place::Tcp { address, backlog } => tcp(*address, *backlog),
+        };
         opened.context(self.option)
     }
 
