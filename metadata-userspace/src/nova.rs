@@ -47,6 +47,7 @@ pub use error::NovaError;
 
 use crate::within::within;
 use answers::Answers;
+use evidence::Subject;
 use exchange::Exchange;
 use question::Question;
 use request::Asked;
@@ -127,9 +128,10 @@ impl Nova {
         upload: Upload,
         wait: &Wait,
     ) -> Result<Response<Body>, NovaError> {
+        let subject = Subject::of(asked.target, !upload.is_empty());
         let answer = self.exchange.ask(asked, upload, wait).await?;
         let health = &self.exchange.health;
-        health.answered(asked.target.path(), answer.status());
+        health.answered(subject, answer.status());
         Ok(answer)
     }
 }

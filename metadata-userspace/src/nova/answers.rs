@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::NovaError;
 use super::documents::{Document, Documents, Lifetimes};
+use super::evidence::Subject;
 use super::exchange::Exchange;
 use super::fetches::{Brought, Duty, Fetch, Fetches};
 use super::question::Question;
@@ -175,9 +176,10 @@ impl Answers {
             None => Err(NovaError::Deadline(self.exchange.deadline)),
         };
         let health = &self.exchange.health;
+        let subject = Subject::of(&question.page.target, false);
         match &read {
-            Ok(answer) => health.answered(question.page.target.path(), answer.status()),
-            Err(error) => health.failed(error),
+            Ok(answer) => health.answered(subject, answer.status()),
+            Err(error) => health.failed(subject, error),
         }
         read
     }

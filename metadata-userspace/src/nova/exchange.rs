@@ -10,7 +10,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::NovaError;
 use super::connect;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Subject};
 use super::hang::Hang;
 use super::health::Health;
 use super::line::{Line, Place};
@@ -74,11 +74,12 @@ impl Exchange {
         upload: Upload,
         wait: &Wait,
     ) -> Result<Response<Body>, NovaError> {
+        let subject = Subject::of(asked.target, !upload.is_empty());
         let answer = match upload {
             Upload::Whole(body) => self.in_line(asked, body, wait).await?,
             Upload::Streamed(body) => self.streamed(asked, body, wait).await?,
         };
-        if Evidence::of(asked.target.path(), answer.status()) == Evidence::AtWork {
+        if Evidence::of(subject, answer.status()) == Evidence::AtWork {
             self.hang.answered();
         }
         if answer.status() == StatusCode::FORBIDDEN
@@ -100,12 +101,13 @@ impl Exchange {
         wait: &Wait,
     ) -> Result<Response<Body>, NovaError> {
         let instance = &asked.instance.id;
+        let subject = Subject::of(asked.target, !body.is_end_stream());
         let place = self.place(instance, wait).await?;
         let started = Instant::now();
         let limit = wait.for_nova();
         let answer = self.watched(asked, body, limit).await;
         let answer = answer.unwrap_or_else(|| Err(self.too_late(limit)));
-        let answer = answer.inspect_err(|error| self.health.failed(error))?;
+        let answer = answer.inspect_err(|error| self.health.failed(subject, error))?;
         place.answered(instance);
         self.count(answer.status(), started);
         Ok(answer)

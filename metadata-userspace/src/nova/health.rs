@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 
 use super::NovaError;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Subject};
 use crate::dependencies::Dependency;
 use crate::logging;
 
@@ -36,8 +36,8 @@ impl Health {
         }
     }
 
-    pub(super) fn answered(&self, path: &str, status: StatusCode) {
-        match Evidence::of(path, status) {
+    pub(super) fn answered(&self, subject: Subject, status: StatusCode) {
+        match Evidence::of(subject, status) {
             Evidence::AtWork => self.accepts(),
             Evidence::Refuses if !self.accepted_lately() => self.down(
                 "it refuses our signatures: metadata_proxy_shared_secret differs from the one in \
@@ -48,8 +48,9 @@ impl Health {
         }
     }
 
-    pub(super) fn failed(&self, error: &NovaError) {
+    pub(super) fn failed(&self, subject: Subject, error: &NovaError) {
         match error {
+            _ if !subject.is_harmless() => {}
             NovaError::RequestBody(_)
             | NovaError::Identity(_)
             | NovaError::Path(_)
@@ -91,15 +92,29 @@ impl Health {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use hyper::http::uri::PathAndQuery;
+
     use super::*;
     use crate::dependencies::Dependencies;
 
     /// What operators see after these answers, one after the other.
     fn after(answers: &[(&str, u16)]) -> Option<bool> {
+        after_subjects(
+            answers
+                .iter()
+                .map(|(path, status)| (subject(path), *status)),
+        )
+    }
+
+    fn subject(path: &str) -> Subject {
+        Subject::of(&PathAndQuery::try_from(path).unwrap(), false)
+    }
+
+    fn after_subjects(answers: impl IntoIterator<Item = (Subject, u16)>) -> Option<bool> {
         let dependencies = Dependencies::default();
         let health = Health::new(dependencies.dependency("nova"));
-        for (path, status) in answers {
-            health.answered(path, StatusCode::from_u16(*status).unwrap());
+        for (subject, status) in answers {
+            health.answered(subject, StatusCode::from_u16(status).unwrap());
         }
         dependencies.snapshot().get("nova").map(|state| state.up)
     }
@@ -115,9 +130,29 @@ mod tests {
     #[test]
     fn a_guest_cannot_make_it_look_otherwise() {
         let good = ("/openstack", 200);
-        for other in [("/.htaccess", 403), ("/hostname/x", 500), ("/x", 400)] {
+        for other in [
+            ("/openstack/.htaccess", 403),
+            ("/latest/hostname/x", 500),
+            ("/latest/x", 400),
+            ("/openstack/%00", 404),
+            ("/icons/", 200),
+        ] {
             assert_eq!(after(&[good, other]), Some(true), "{other:?}");
             assert_eq!(after(&[("/x", 503), other]), Some(false), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_guest_makes_fail_is_no_outage() {
+        let long = format!("/{}", "x".repeat(3000));
+        let with_body = Subject::of(&PathAndQuery::from_static("/openstack"), true);
+        for culprit in [subject(&long), with_body] {
+            let good = (subject("/openstack"), 200);
+            assert_eq!(after_subjects([good, (culprit, 503)]), Some(true));
+            let dependencies = Dependencies::default();
+            let health = Health::new(dependencies.dependency("nova"));
+            health.failed(culprit, &NovaError::Deadline(Duration::from_secs(28)));
+            assert!(dependencies.snapshot().is_empty());
         }
     }
 
@@ -134,7 +169,10 @@ mod tests {
     fn failures_say_what_is_wrong() {
         let dependencies = Dependencies::default();
         let health = Health::new(dependencies.dependency("nova"));
-        health.failed(&NovaError::Deadline(Duration::from_secs(28)));
+        health.failed(
+            subject("/openstack"),
+            &NovaError::Deadline(Duration::from_secs(28)),
+        );
         let state = dependencies.snapshot().get("nova").unwrap().clone();
         assert_eq!(state.problem.unwrap(), "no answer within 28s");
     }
