@@ -10,8 +10,10 @@ mod way;
 use std::io;
 use std::path::Path;
 
+use nix::errno::Errno;
+use nix::libc;
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
+use nix::unistd::{Gid, Uid, getgroups, setfsgid, setfsuid};
 
 pub use way::{Owner, Way, Whose};
 
@@ -47,7 +49,8 @@ pub fn directory_of(path: &Path) -> &Path {
 /// # Errors
 /// `PermissionDenied` when this process may not be that user; those of `act`.
 pub fn as_user<T>(uid: Uid, gid: Gid, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let _restored = Restored::now();
+    let restored = Restored::now()?;
+    restored.leave_groups()?;
     let wanted = Identity { uid, gid };
     wanted.take();
     if Identity::now() != wanted {
@@ -79,17 +82,36 @@ impl Identity {
     }
 }
 
+/// For the calling thread alone; setgroups(3) is for all.
+fn set_groups(groups: &[Gid]) -> io::Result<()> {
+    // SAFETY: the kernel reads so many numbers, which is what they are.
+    let done = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+    Errno::result(done)?;
+    Ok(())
+}
+
 /// Becomes what it was when it is dropped.
 struct Restored {
     identity: Identity,
+    groups: Vec<Gid>,
     is_dumpable: bool,
 }
 
 impl Restored {
-    fn now() -> Self {
-        Self {
+    fn now() -> io::Result<Self> {
+        Ok(Self {
             identity: Identity::now(),
+            groups: getgroups()?,
             is_dumpable: prctl::get_dumpable().unwrap_or(false),
+        })
+    }
+
+    /// Whoever is acted as would have them too (credentials(7)): a login of root's is in root's
+    /// group.
+    fn leave_groups(&self) -> io::Result<()> {
+        match self.groups.is_empty() {
+            true => Ok(()),
+            false => set_groups(&[]),
         }
     }
 }
@@ -97,6 +119,9 @@ impl Restored {
 impl Drop for Restored {
     fn drop(&mut self) {
         self.identity.take();
+        if !self.groups.is_empty() {
+            let _ = set_groups(&self.groups);
+        }
         // Another identity lets root have core dumps where fs.suid_dumpable says so (prctl(2),
         // PR_SET_DUMPABLE), whatever this process has chosen.
         let _ = prctl::set_dumpable(self.is_dumpable);

@@ -129,6 +129,25 @@ fn a_strangers_link_does_not_lead_to_what_is_roots() -> Result<()> {
     Ok(())
 }
 
+/// As sudo, and a login of root's, start a command.
+#[test]
+fn nor_does_it_for_a_command_of_one_in_roots_group() -> Result<()> {
+    let api = Api::new()?;
+    let ours = api.path("ours");
+    write(&ours, "a 5ecret of root's", 0)?;
+    fs::set_permissions(&ours, Permissions::from_mode(0o640))?;
+    let link = api.path("theirs/conf");
+    symlink(&ours, &link)?;
+    let mut command = Command::new(METADATAD);
+    command.arg("check").arg("--config-file").arg(link);
+    // SAFETY: a system call, and nothing else, between fork and exec.
+    unsafe { command.pre_exec(|| Ok(setgroups(&[Gid::from_raw(0)])?)) };
+    let said = String::from_utf8(command.output()?.stdout)?;
+    let rights = format!("with the rights of uid {STRANGER}, to whom ");
+    assert!(said.contains(&rights), "{said}");
+    Ok(())
+}
+
 #[test]
 fn a_strangers_inventory_does_not_have_what_is_roots_served() -> Result<()> {
     let api = Api::new()?;
