@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -17,6 +18,7 @@ use crate::logging::{chain, occasionally::Occasionally};
 use crate::origin_form::origin_form;
 use crate::reply;
 use crate::upstream::{Link, Stream, answer};
+use crate::within::within;
 
 /// Waits before another try to connect. Neutron's agent has a backlog of 5
 /// whatever metadata_backlog says (measured, 2026.2), so EAGAIN is common in a
@@ -63,8 +65,8 @@ impl UnixUpstream {
     }
 
     /// The other agent's answer, whatever its status; 503 when it gives none,
-    /// 502 when it gives something else. `timeout` holds for the head and for
-    /// each part of the body.
+    /// 502 when it gives something else. `timeout` holds for the guest's body,
+    /// then for the answer's head and for each part of its body.
     pub(super) async fn ask(&self, request: Request<Body>, timeout: Duration) -> Response<Body> {
         if longest_head(&request) > LONGEST_HEAD {
             return reply::text(
@@ -72,9 +74,10 @@ impl UnixUpstream {
                 "The metadata agent takes no request with so long a path and headers.",
             );
         }
-        let request = match self_contained(request).await {
-            Ok(request) => request,
-            Err(fault) => return reply::refuse_body(&fault),
+        let request = match within(timeout, pin!(self_contained(request))).await {
+            Some(Ok(request)) => request,
+            Some(Err(fault)) => return reply::refuse_body(&fault),
+            None => return reply::refuse_body(&RequestFault::Slow(timeout)),
         };
         let method = request.method().clone();
         let asked = tokio::time::timeout(timeout, self.exchange(request)).await;

@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
-use super::{Served, config, serve};
+use super::{SECOND, Served, config, serve};
+use crate::config::ProxyConfig;
 use crate::proxy::{UnixUpstream, Upstream};
 use crate::testing::{ROUTER, raw};
 
@@ -30,8 +31,12 @@ fn one_recv_peer(dir: &TempDir, reply: &'static str) -> mpsc::UnboundedReceiver<
 }
 
 async fn before(dir: &TempDir) -> Served {
+    before_with(dir, &config()).await
+}
+
+async fn before_with(dir: &TempDir, config: &ProxyConfig) -> Served {
     let upstream = Arc::new(UnixUpstream::new(dir.path().join("socket")));
-    serve(&config(), |_| Upstream::Unix(upstream)).await
+    serve(config, |_| Upstream::Unix(upstream)).await
 }
 
 #[tokio::test]
@@ -61,6 +66,20 @@ async fn neutrons_agent_gets_head_and_body_in_one_read() {
         !request.contains("evil") && !request.contains("chunked"),
         "{request}"
     );
+}
+
+/// A byte now and then is no silence, and would hold the guest's turn for days.
+#[tokio::test]
+async fn a_slow_body_is_408() {
+    let dir = TempDir::new().unwrap();
+    let mut received = one_recv_peer(&dir, "");
+    let mut config = config();
+    config.timeouts.client = 10 * SECOND;
+    let proxy = before_with(&dir, &config).await;
+    let slow = "POST /password HTTP/1.1\r\nContent-Length: 6\r\n\r\nsec";
+    let answer = raw(proxy.address, slow).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(received.try_recv().is_err());
 }
 
 /// The end of its head would be missing, and with it perhaps of the guest's address.
