@@ -201,7 +201,7 @@ impl Walk {
     }
 
     fn step(&mut self, name: OsString) -> io::Result<Step> {
-        let mut found = match self.open(&name, OFlag::O_NOFOLLOW) {
+        let mut found = match self.look_at(&name) {
             Err(Errno::ENOENT) => return Ok(Step::Missing(name)),
             found => found?,
         };
@@ -225,6 +225,16 @@ impl Walk {
         }
         self.here = found;
         Ok(Step::Done)
+    }
+
+    /// At a directory as one: only then does going there mount what is mounted by going there
+    /// (`follow_automount` in the kernel's fs/namei.c).
+    fn look_at(&self, name: &OsStr) -> nix::Result<File> {
+        let directory = OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY;
+        match self.open(name, directory) {
+            Err(Errno::ENOTDIR) => self.open(name, OFlag::O_NOFOLLOW),
+            found => found,
+        }
     }
 
     fn open(&self, name: &OsStr, flags: OFlag) -> nix::Result<File> {
