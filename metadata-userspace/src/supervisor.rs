@@ -20,6 +20,7 @@ pub mod orphans;
 mod pause;
 pub mod predecessor;
 pub mod restraint;
+pub mod retired;
 pub mod service_manager;
 pub mod sockets;
 pub mod spawn;

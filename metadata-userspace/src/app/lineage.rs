@@ -16,6 +16,7 @@ use crate::supervisor::held::Held;
 use crate::supervisor::holder::{self, Holder, Watch};
 use crate::supervisor::inherited::Inherited;
 use crate::supervisor::orphans::Orphans;
+use crate::supervisor::retired::Retired;
 use crate::supervisor::service_manager::ServiceManager;
 use crate::supervisor::succession::{self, Succession};
 use crate::supervisor::successor::{NoSuccessor, Successor};
@@ -46,6 +47,7 @@ pub struct Lineage {
     holder: Option<Kept>,
     /// What is left besides guests' sockets.
     belongings: Vec<Belonging>,
+    retired: Retired,
 }
 
 /// Something that is left under a name.
@@ -94,6 +96,7 @@ impl Lineage {
             account: account.clone(),
             holder: None,
             belongings: Vec::new(),
+            retired: Retired::default(),
         })
     }
 
@@ -115,6 +118,11 @@ impl Lineage {
             self.keep(&belonging);
         }
         self.belongings.push(belonging);
+    }
+
+    /// Leaves on what a daemon before this one left, until its worker has left.
+    pub fn retire(&mut self, name: &'static str, socket: OwnedFd) {
+        self.retired.add(name, socket);
     }
 
     fn keep(&self, belonging: &Belonging) {
@@ -148,7 +156,8 @@ impl Lineage {
 
     /// Where the sockets that were left so far listen.
     pub fn held(&self) -> Held {
-        Held::by(self.belongings.iter().map(|one| &*one.descriptor))
+        let belongings = self.belongings.iter().map(|one| &*one.descriptor);
+        Held::by(belongings.chain(self.retired.sockets()))
     }
 
     /// Guests' sockets that were left.
@@ -229,6 +238,7 @@ impl Lineage {
     /// Tells earlier workers that ours serves everything.
     pub fn relieve_predecessors(&mut self) {
         self.wills.execute();
+        self.retired.relieve();
     }
 
     /// Whether somebody keeps what this process leaves behind when it ends.
@@ -236,15 +246,31 @@ impl Lineage {
         self.succession.is_kept()
     }
 
+    /// When there is something to [do](Self::do_what_is_due).
+    pub fn due(&self) -> Option<Instant> {
+        self.will_due().into_iter().chain(self.retired.due()).min()
+    }
+
+    /// Leaves the will again that nobody kept; ends what nobody serves any more.
+    pub fn do_what_is_due(&mut self) {
+        let is_past = |due: Instant| due <= Instant::now();
+        if self.will_due().is_some_and(is_past) {
+            self.leave_will();
+        }
+        if self.retired.due().is_some_and(is_past) {
+            self.retired.end();
+        }
+    }
+
     /// When the will is to be left again: the service manager's store may have been full.
-    pub fn will_due(&self) -> Option<Instant> {
+    fn will_due(&self) -> Option<Instant> {
         let is_lost = self.manager.is_there() && !self.succession.is_kept();
         is_lost.then_some(self.will_due)
     }
 
     /// Leaves it again. One that keeps nothing, as not every manager does, is asked ever
     /// less often.
-    pub fn leave_will(&mut self) {
+    fn leave_will(&mut self) {
         match self.succession.will() {
             Ok(will) => self.manager.keep(succession::NAME, &[will]),
             Err(error) => tracing::warn!(%error, "cannot leave anything to the next daemon"),
@@ -272,6 +298,7 @@ impl Lineage {
             .map(|kept| (holder::NAME, kept.holder.as_fd()));
         let wills = self.wills.iter().chain([will.as_fd()]);
         let descriptors: Vec<(&str, BorrowedFd<'_>)> = belongings
+            .chain(self.retired.named())
             .chain(holder)
             .chain(proxies.map(|fd| (PROXY, fd)))
             .chain(wills.map(|will| (succession::NAME, will)))

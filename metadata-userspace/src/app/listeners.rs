@@ -10,11 +10,11 @@ use std::rc::Rc;
 use super::lineage::Lineage;
 use crate::config::Config;
 use crate::supervisor::held::Held;
-use crate::supervisor::inherited::Inherited;
+use crate::supervisor::inherited::{Inherited, end_listening};
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{ListenerId, ListenerRole};
 use late::Late;
-use wanted::{SERVED, Wanted, remove};
+use wanted::{API, SERVED, Wanted, remove};
 
 /// What a worker is to serve.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// All of these. What else was left is ended before any is opened: it may listen where
+    /// All of these. What else was left is given up before any is opened: it may listen where
     /// one is wanted.
     pub fn open(&mut self, all: Vec<(ListenerRole, Wanted)>) -> anyhow::Result<Opened> {
         let mut left = self.take_left(&all);
@@ -66,19 +66,29 @@ impl Opener<'_> {
         Ok(self.hold(wanted, socket, was_left).try_clone()?)
     }
 
-    /// By name. Those of an earlier configuration are ended.
+    /// By name. Those of an earlier configuration are ended, or retired.
     fn take_left(&mut self, all: &[(ListenerRole, Wanted)]) -> BTreeMap<&'static str, OwnedFd> {
         let mut left = BTreeMap::new();
         for name in SERVED {
             let wanted = all.iter().find(|(_, wanted)| wanted.name == name);
             let is_it = |socket: &OwnedFd| wanted.is_some_and(|(_, wanted)| wanted.is(socket));
-            left.extend(
-                self.inherited
-                    .take(name, is_it)
-                    .map(|socket| (name, socket)),
-            );
+            let (taken, others) = self.inherited.part(name, is_it);
+            for other in others {
+                self.give_up(name, wanted.map(|(_, wanted)| wanted), other);
+            }
+            left.extend(taken.map(|socket| (name, socket)));
         }
         left
+    }
+
+    /// A worker of before asks the API that it knows until it has left.
+    fn give_up(&mut self, name: &'static str, wanted: Option<&Wanted>, socket: OwnedFd) {
+        let is_in_the_way = wanted.is_some_and(|wanted| wanted.is_hindered_by(&socket));
+        if name == API && !is_in_the_way {
+            self.lineage.retire(name, socket);
+        } else {
+            end_listening(&socket);
+        }
     }
 
     fn hold(&mut self, wanted: &Wanted, socket: OwnedFd, was_left: bool) -> Rc<OwnedFd> {

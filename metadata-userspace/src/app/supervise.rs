@@ -165,8 +165,8 @@ enum Happening {
     Work,
     Retry,
     Inventory,
-    /// The service manager did not keep what tells the worker of the next daemon.
-    Unkept,
+    /// Something of those before and after this process.
+    Due,
     /// Shims that live have registered by now.
     NoMoreShims,
     /// The holder of guests' sockets ended.
@@ -188,9 +188,9 @@ impl Supervisor {
                 None => pending().await,
             }
         };
-        let will_due = self.lineage.will_due();
-        let will = async {
-            match will_due {
+        let due = self.lineage.due();
+        let due = async {
+            match due {
                 Some(due) => sleep_until(due).await,
                 None => pending().await,
             }
@@ -198,7 +198,7 @@ impl Supervisor {
         let Some(namespaces) = &mut self.namespaces else {
             return tokio::select! {
                 changed = inventory => changed.map(|()| Happening::Inventory),
-                () = will => Ok(Happening::Unkept),
+                () = due => Ok(Happening::Due),
                 _ = watchdog => Ok(Happening::Watchdog),
             };
         };
@@ -215,7 +215,7 @@ impl Supervisor {
             Some(visit) = namespaces.visits.recv() => Ok(Happening::Shim(visit)),
             () = tokio::task::yield_now(), if has_work => Ok(Happening::Work),
             changed = inventory => changed.map(|()| Happening::Inventory),
-            () = will => Ok(Happening::Unkept),
+            () = due => Ok(Happening::Due),
             _ = self.retry.tick(), if has_failed => Ok(Happening::Retry),
             () = sleep_until(self.started + WAIT_FOR_SHIMS), if awaits_shims => {
                 Ok(Happening::NoMoreShims)
@@ -230,7 +230,7 @@ impl Supervisor {
             Happening::Inventory => self.reload_inventory(),
             Happening::Watchdog => self.lineage.service_manager().is_alive(),
             Happening::Retry => self.open_late(),
-            Happening::Unkept => self.lineage.leave_will(),
+            Happening::Due => self.lineage.do_what_is_due(),
             _ => {}
         }
         let Some(Namespaces { registry, .. }) = &mut self.namespaces else {
@@ -265,7 +265,7 @@ impl Supervisor {
             Happening::Unheld(lost) => {
                 self.lineage.replace_holder(&lost, registry.sockets());
             }
-            Happening::Inventory | Happening::Unkept | Happening::Watchdog => {}
+            Happening::Inventory | Happening::Due | Happening::Watchdog => {}
         }
         Ok(())
     }

@@ -65,7 +65,7 @@ fn take<T>(all: &mut Vec<T>, is_wanted: impl Fn(&T) -> bool) -> bool {
 }
 
 /// Whether one hinders the other.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+pub fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && (is_any || one.ip() == other.ip())
 }

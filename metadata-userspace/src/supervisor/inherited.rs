@@ -71,11 +71,22 @@ impl Inherited {
     /// The socket of one name that fits. Others of that name are ended: nobody would
     /// ever accept what queues there.
     pub fn take(&mut self, name: &str, fits: impl Fn(&OwnedFd) -> bool) -> Option<OwnedFd> {
-        let (mut fitting, rest): (Vec<_>, Vec<_>) =
+        let (taken, others) = self.part(name, fits);
+        others.iter().for_each(end_listening);
+        taken
+    }
+
+    /// The socket of one name that fits, and the others of that name.
+    pub fn part(
+        &mut self,
+        name: &str,
+        fits: impl Fn(&OwnedFd) -> bool,
+    ) -> (Option<OwnedFd>, Vec<OwnedFd>) {
+        let (mut fitting, mut others): (Vec<_>, Vec<_>) =
             self.take_all(name).into_iter().partition(|fd| fits(fd));
         let taken = fitting.pop();
-        rest.iter().chain(&fitting).for_each(end_listening);
-        taken
+        others.extend(fitting);
+        (taken, others)
     }
 }
 

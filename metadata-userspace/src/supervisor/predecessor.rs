@@ -14,6 +14,8 @@ use super::worker_process::DRAIN_LIMIT;
 use crate::tcp_tables;
 
 const INTERVAL: Duration = Duration::from_millis(20);
+/// How long such a worker may take, and a moment for its process to end.
+pub const LEAVES_WITHIN: Duration = DRAIN_LIMIT.saturating_add(Duration::from_secs(2));
 
 /// Waits as long as `is_held`, and not longer than such a worker may take. `why` says whom
 /// for.
@@ -21,14 +23,13 @@ pub fn wait_while(address: &dyn Display, why: &str, mut is_held: impl FnMut() ->
     if !is_held() {
         return;
     }
-    let limit = DRAIN_LIMIT + Duration::from_secs(2);
     tracing::warn!(
         %address,
-        ?limit,
+        limit = ?LEAVES_WITHIN,
         "{why}; waiting for it to leave"
     );
     let start = Instant::now();
-    while is_held() && start.elapsed() < limit {
+    while is_held() && start.elapsed() < LEAVES_WITHIN {
         sleep(INTERVAL);
     }
 }

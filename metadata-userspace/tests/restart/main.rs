@@ -10,6 +10,7 @@ mod found;
 mod holder;
 mod interrupted;
 mod load;
+mod moved_api;
 mod predecessor;
 mod reload;
 mod sabotage;

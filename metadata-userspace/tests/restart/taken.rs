@@ -10,10 +10,11 @@ use xtask::lab::daemon::Setup;
 use xtask::lab::site::Site;
 use xtask::lab::{http, unique, wait};
 
+use crate::load::during;
 use crate::reload::reload;
-use crate::{DOCUMENT, LIMIT, METADATAD, configure};
+use crate::{DOCUMENT, LIMIT, METADATAD, configure, guest_of, wait_ended};
 
-fn value(site: &Site, option: &str) -> Result<String> {
+pub(crate) fn value(site: &Site, option: &str) -> Result<String> {
     let text = fs::read_to_string(site.daemon.config_file())?;
     let values = text.lines().filter_map(|line| line.split_once(" = "));
     let mut values = values.filter(|(name, _)| *name == option);
@@ -22,7 +23,7 @@ fn value(site: &Site, option: &str) -> Result<String> {
 }
 
 /// Gives an option that is there another value.
-fn change(site: &Site, option: &str, to: &str) -> Result<()> {
+pub(crate) fn change(site: &Site, option: &str, to: &str) -> Result<()> {
     let now = format!("{option} = {}\n", value(site, option)?);
     let text = fs::read_to_string(site.daemon.config_file())?;
     let changed = text.replace(&now, &format!("{option} = {to}\n"));
@@ -93,11 +94,16 @@ fn two_sockets_can_change_places() -> Result<()> {
     let api: u16 = value(&site, "nova_metadata_port")?.parse()?;
     change(&site, "nova_metadata_port", &metrics.to_string())?;
     change(&site, "metrics_listen", &at(api))?;
-    reload(&mut site)?;
-    assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
-    let metrics = http::get(&mut TcpStream::connect(at(api))?, "/metrics", "")?;
-    assert!(metrics.text().contains("metadatad_"), "{}", metrics.text());
-    Ok(())
+    let guest = guest_of(&site);
+    during(&guest, || wait_ended(reload(&mut site)?))?.assert_served("sockets change places");
+    // Until the worker of before has left, it needs its API there.
+    wait::until("the metrics are served", 2 * LIMIT, || {
+        let Ok(mut connection) = TcpStream::connect(at(api)) else {
+            return Ok(false);
+        };
+        let metrics = http::get(&mut connection, "/metrics", "");
+        Ok(metrics.is_ok_and(|metrics| metrics.text().contains("metadatad_")))
+    })
 }
 
 #[test]

@@ -12,8 +12,8 @@ use socket2::Type;
 use crate::app::api;
 use crate::app::lineage::Belonging;
 use crate::config::Config;
-use crate::supervisor::adoption::{listens_at, listens_on_file};
-use crate::supervisor::held::Held;
+use crate::supervisor::adoption::{listens_at, listens_on_file, tcp_address};
+use crate::supervisor::held::{Held, overlap};
 use crate::supervisor::orders::ListenerRole;
 use crate::supervisor::sockets::{self, Access, SocketError};
 
@@ -24,7 +24,7 @@ const SHIMS_AT_ONCE: u32 = 1024;
 const ADMIN: &str = "admin";
 const AGENT: &str = "agent";
 const METRICS: &str = "metrics";
-const API: &str = "api";
+pub(super) const API: &str = "api";
 const SHIM: &str = "shim";
 /// Of those that a worker serves.
 pub(super) const SERVED: [&str; 4] = [ADMIN, AGENT, METRICS, API];
@@ -124,6 +124,13 @@ impl Wanted {
             }
             Place::Tcp { address, .. } => listens_at(socket, *address),
         }
+    }
+
+    /// Whether it cannot be opened while this socket listens.
+    pub(super) fn is_hindered_by(&self, socket: &OwnedFd) -> bool {
+        let there = tcp_address(socket);
+        self.tcp_address()
+            .is_some_and(|wanted| there.is_ok_and(|there| overlap(there, wanted)))
     }
 
     /// Opens it, once the worker of a daemon that was killed has left.
