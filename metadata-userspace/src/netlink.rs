@@ -7,12 +7,14 @@ mod addresses;
 pub mod author;
 mod links;
 mod numbers;
+mod question;
 mod routes;
 
 use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_REQUEST, NetlinkBuffer,
@@ -20,9 +22,11 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use socket2::SockRef;
 
 pub use addresses::InterfaceAddress;
 pub use links::Link;
+use question::{Question, name_of};
 
 /// `lo` is the first interface of every namespace (LOOPBACK_IFINDEX in the
 /// kernel's include/net/flow.h).
@@ -36,6 +40,8 @@ const NLMSG_DONE: u16 = 3;
 const RECEIVE_BUFFER: usize = 64 * 1024;
 /// A dump during which something changed is asked for again.
 const DUMP_ATTEMPTS: usize = 5;
+/// The kernel answers while it is asked. What it had no memory to answer does not come at all.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An rtnetlink socket of one network namespace.
 #[derive(Debug)]
@@ -60,6 +66,14 @@ pub enum NetlinkError {
         action: &'static str,
         source: io::Error,
     },
+    #[error(
+        "the kernel did not answer {asked} in the network namespace with inode \
+         {namespace_inode}: see its log"
+    )]
+    NoAnswer {
+        asked: &'static str,
+        namespace_inode: u64,
+    },
     /// The kernel refused; `source` holds its errno.
     #[error("{0}{hint}", hint = remedy(.0))]
     Refused(io::Error),
@@ -78,6 +92,11 @@ impl NetlinkError {
             Self::Refused(source) => source.raw_os_error(),
             _ => None,
         }
+    }
+
+    /// Whether another attempt may get an answer, though nothing changes.
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::NoAnswer { .. })
     }
 
     /// Whether the object of the request does not exist (any more).
@@ -159,6 +178,14 @@ impl NamespaceSocket {
         socket
             .set_netlink_get_strict_chk(true)
             .map_err(NetlinkError::Open)?;
+        Self::of(socket, namespace_inode, PATIENCE)
+    }
+
+    /// One whose answers are waited for so long.
+    fn of(socket: Socket, namespace_inode: u64, patience: Duration) -> Result<Self, NetlinkError> {
+        SockRef::from(&socket)
+            .set_read_timeout(Some(patience))
+            .map_err(NetlinkError::Open)?;
         Ok(Self {
             socket,
             sequence: Cell::new(0),
@@ -175,17 +202,17 @@ impl NamespaceSocket {
     /// verdict. `flags` are added to `NLM_F_REQUEST | NLM_F_ACK`, and to what has this
     /// process's own [monitor](author) not hear of it.
     pub fn request(&self, message: RouteNetlinkMessage, flags: u16) -> Result<(), NetlinkError> {
-        let sequence = self.send(message, NLM_F_ACK | NLM_F_ECHO | flags)?;
-        self.receive(sequence, |_| Ok(()))?;
+        let question = self.send(message, NLM_F_ACK | NLM_F_ECHO | flags)?;
+        self.receive(question, |_| Ok(()))?;
         Ok(())
     }
 
     /// Everything the kernel lists in answer to `message`.
     pub fn dump(&self, message: RouteNetlinkMessage) -> Result<Vec<Dumped>, NetlinkError> {
         for _ in 0..DUMP_ATTEMPTS {
-            let sequence = self.send(message.clone(), NLM_F_DUMP)?;
+            let question = self.send(message.clone(), NLM_F_DUMP)?;
             let mut objects = Vec::new();
-            let consistent = self.receive(sequence, |payload| {
+            let consistent = self.receive(question, |payload| {
                 objects.push(Dumped(payload.to_owned()));
                 Ok(())
             })?;
@@ -196,7 +223,8 @@ impl NamespaceSocket {
         Err(NetlinkError::Unstable)
     }
 
-    fn send(&self, message: RouteNetlinkMessage, flags: u16) -> Result<u32, NetlinkError> {
+    fn send(&self, message: RouteNetlinkMessage, flags: u16) -> Result<Question, NetlinkError> {
+        let name = name_of(&message);
         let sequence = self.sequence.get().wrapping_add(1);
         self.sequence.set(sequence);
         let mut message = NetlinkMessage::from(message);
@@ -211,41 +239,65 @@ impl NamespaceSocket {
                 action: "send",
                 source,
             })?;
-        Ok(sequence)
+        Ok(Question { sequence, name })
+    }
+
+    fn next_datagram(&self, buffer: &mut Vec<u8>, asked: Question) -> Result<(), NetlinkError> {
+        loop {
+            let Err(source) = self.socket.recv(buffer, 0) else {
+                return Ok(());
+            };
+            return Err(match source.kind() {
+                // With a time-out the kernel does not go on by itself (signal(7)).
+                io::ErrorKind::Interrupted => continue,
+                io::ErrorKind::WouldBlock => NetlinkError::NoAnswer {
+                    asked: asked.name,
+                    namespace_inode: self.namespace_inode,
+                },
+                _ => NetlinkError::Transfer {
+                    action: "receive",
+                    source,
+                },
+            });
+        }
     }
 
     /// Reads up to the end of the answer; false if the kernel says that the
     /// listing was interrupted by a change.
     fn receive(
         &self,
-        sequence: u32,
+        question: Question,
         mut each: impl FnMut(&[u8]) -> Result<(), NetlinkError>,
     ) -> Result<bool, NetlinkError> {
         let mut buffer = Vec::with_capacity(RECEIVE_BUFFER);
         let mut consistent = true;
         loop {
             buffer.clear();
-            self.socket
-                .recv(&mut buffer, 0)
-                .map_err(|source| NetlinkError::Transfer {
-                    action: "receive",
-                    source,
-                })?;
+            self.next_datagram(&mut buffer, question)?;
             let mut rest = buffer.as_slice();
             while !rest.is_empty() {
                 let (message, following) = split_message(rest)?;
                 rest = following;
-                if message.sequence_number() != sequence {
+                if message.sequence_number() != question.sequence {
                     continue;
                 }
                 consistent &= message.flags() & NLM_F_DUMP_INTR == 0;
                 match message.message_type() {
-                    NLMSG_DONE => return Ok(consistent),
+                    NLMSG_DONE => return end_of_dump(message.payload()).map(|()| consistent),
                     NLMSG_ERROR => return verdict(message.payload()).map(|()| consistent),
                     _ => each(message.payload())?,
                 }
             }
         }
+    }
+}
+
+/// The last message of a dump has the errno of what ended it early (`netlink_dump_done` in the
+/// kernel's net/netlink/af_netlink.c).
+fn end_of_dump(payload: &[u8]) -> Result<(), NetlinkError> {
+    match payload {
+        [] => Ok(()),
+        payload => verdict(payload),
     }
 }
 
@@ -271,3 +323,7 @@ fn verdict(payload: &[u8]) -> Result<(), NetlinkError> {
         ))),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

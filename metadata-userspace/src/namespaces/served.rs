@@ -65,6 +65,7 @@ impl ServeError {
     /// of: memory or descriptors had run out.
     pub(super) fn may_pass(&self) -> bool {
         let errno = match self {
+            Self::Netlink(error) if error.is_silence() => return true,
             Self::Netlink(error) => error.errno(),
             Self::Listen { source, .. } => source.raw_os_error(),
             Self::Netns(_) | Self::Datapath(_) => None,

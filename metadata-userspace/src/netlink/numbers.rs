@@ -32,9 +32,9 @@ impl NamespaceSocket {
     }
 
     fn ask(&self, question: RouteNetlinkMessage, flags: u16) -> Result<Option<i32>, NetlinkError> {
-        let sequence = self.send(question, NLM_F_ACK | flags)?;
+        let question = self.send(question, NLM_F_ACK | flags)?;
         let mut number = None;
-        self.receive(sequence, |payload| {
+        self.receive(question, |payload| {
             let answer = Dumped(payload.to_owned());
             let value = answer.attribute(HEADER_SIZE, NETNSA_NSID);
             number = value.and_then(|value| Some(i32::from_ne_bytes(value.try_into().ok()?)));

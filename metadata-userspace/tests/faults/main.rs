@@ -9,6 +9,7 @@ mod deletions;
 mod descriptors;
 mod events;
 mod file_systems;
+mod netlink;
 #[path = "../support/readme.rs"]
 mod readme;
 mod stuck;
