@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use nix::libc::{O_NOFOLLOW, O_PATH};
+use nix::libc::{EPROTOTYPE, O_NOFOLLOW, O_PATH};
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::stat::{Mode, umask};
@@ -16,6 +17,9 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::predecessor::{has_ended, may_have, wait_while};
 use crate::rights::{Way, act_on, act_on_entry, as_user, directory_of};
+
+/// How long a socket may take nobody before its program counts as there, but busy.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -26,7 +30,10 @@ pub enum SocketError {
         address: SocketAddr,
         source: io::Error,
     },
-    #[error("another program already answers at {0}; stop it first, or give this one another path")]
+    #[error(
+        "another program already answers at {0} (`ss -xap` shows which); stop it first, or give \
+         this one another path"
+    )]
     Taken(PathBuf),
     #[error(
         "another program already listens at {0}; stop it first, or give this one another address"
@@ -79,10 +86,15 @@ enum Answerer {
 }
 
 fn answerer(kind: Type, path: &Path) -> Answerer {
-    match opener(kind, path) {
-        Ok(pid) if has_ended(pid) => Answerer::Orphan,
-        Ok(_) => Answerer::Program,
-        Err(_) => Answerer::Nobody,
+    let kinds = [kind, Type::STREAM, Type::SEQPACKET, Type::DGRAM];
+    let mut openers = kinds.into_iter().map(|kind| opener(kind, path));
+    // Of another kind than the socket there, which somebody holds (connect(2)).
+    let is_other = |error: &io::Error| error.raw_os_error() == Some(EPROTOTYPE);
+    match openers.find(|opener| !opener.as_ref().is_err_and(is_other)) {
+        Some(Ok(pid)) if has_ended(pid) => Answerer::Orphan,
+        Some(Ok(_)) => Answerer::Program,
+        Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Answerer::Program,
+        Some(Err(_)) | None => Answerer::Nobody,
     }
 }
 
@@ -90,6 +102,7 @@ fn answerer(kind: Type, path: &Path) -> Answerer {
 /// the kernel notes it (unix(7), `SO_PEERCRED`).
 fn opener(kind: Type, path: &Path) -> io::Result<Pid> {
     let socket = Socket::new(Domain::UNIX, kind.cloexec(), None)?;
+    socket.set_write_timeout(Some(PATIENCE))?;
     let file = act_on_entry(path, |path| std::fs::symlink_metadata(path))?;
     let (uid, gid) = (Uid::from_raw(file.uid()), Gid::from_raw(file.gid()));
     if uid.is_root() {
@@ -268,6 +281,38 @@ mod tests {
             unix(Type::STREAM, &path, ours(0o600), 1),
             Err(SocketError::Taken(_))
         ));
+    }
+
+    #[test]
+    fn a_socket_of_another_kind_is_replaced_only_when_nobody_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        for (wanted, there) in [
+            (Type::STREAM, Type::DGRAM),
+            (Type::STREAM, Type::SEQPACKET),
+            (Type::SEQPACKET, Type::STREAM),
+        ] {
+            let path = directory.path().join(format!("{there:?}"));
+            let live = Socket::new(Domain::UNIX, there, None).unwrap();
+            live.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+            if there != Type::DGRAM {
+                live.listen(1).unwrap();
+            }
+            let file = std::fs::metadata(&path).unwrap().ino();
+            let error = unix(wanted, &path, ours(0o600), 1).unwrap_err();
+            assert!(matches!(error, SocketError::Taken(_)), "{there:?}: {error}");
+            assert_eq!(std::fs::metadata(&path).unwrap().ino(), file);
+            drop(live);
+            unix(wanted, &path, ours(0o600), 1).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_socket_that_was_ended_is_replaced_whoever_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let ended = unix(Type::SEQPACKET, &path, ours(0o600), 1).unwrap();
+        crate::supervisor::inherited::end_listening(&ended);
+        unix(Type::STREAM, &path, ours(0o600), 1).unwrap();
     }
 
     #[test]
