@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::predecessor::{has_ended, may_have, wait_while};
+use super::predecessor::{has_ended, suspects, wait_while};
 use crate::rights::{Way, act_on, act_on_entry, as_user, directory_of};
 
 /// How long a socket may take nobody before its program counts as there, but busy.
@@ -36,7 +36,8 @@ pub enum SocketError {
     )]
     Taken(PathBuf),
     #[error(
-        "another program already listens at {0}; stop it first, or give this one another address"
+        "another program already listens at {0} (`ss -tlnp sport = {port}` shows which); stop it \
+         first, or give this one another address", port = .0.port()
     )]
     InUse(SocketAddr),
 }
@@ -210,11 +211,17 @@ pub fn remove_stale(path: &Path) -> io::Result<()> {
 /// one that has the address.
 pub fn tcp(address: SocketAddr, backlog: u32) -> Result<OwnedFd, SocketError> {
     let mut opened = tcp_at_once(address, backlog);
-    if matches!(opened, Err(SocketError::InUse(_))) && !may_have(address.port()) {
+    if !matches!(opened, Err(SocketError::InUse(_))) {
         return opened;
     }
-    let somebody = "in use by the worker of a daemon that was killed, or by another program";
-    wait_while(&address, somebody, || {
+    let Some(suspects) = suspects(address.port()) else {
+        // The last of them may have left in between.
+        return tcp_at_once(address, backlog);
+    };
+    let somebody = format!(
+        "in use by another program, or by the worker of a daemon that was killed ({suspects})"
+    );
+    wait_while(&address, &somebody, || {
         let is_held = matches!(opened, Err(SocketError::InUse(_)));
         if is_held {
             opened = tcp_at_once(address, backlog);

@@ -2,6 +2,8 @@
 //! daemon that is gone holds them until it has finished.
 
 use std::io::Write;
+use std::net::TcpListener;
+use std::process::Command;
 use std::thread;
 
 use anyhow::{Result, anyhow};
@@ -9,6 +11,7 @@ use xtask::lab::http;
 use xtask::lab::site::Site;
 use xtask::process;
 
+use crate::taken::value;
 use crate::{DOCUMENT, METADATAD, guest_of};
 
 #[test]
@@ -47,6 +50,27 @@ fn a_start_right_after_a_kill_serves() -> Result<()> {
         site.guest.get(DOCUMENT)?.json()?["uuid"],
         site.instance.uuid
     );
+    Ok(())
+}
+
+#[test]
+fn where_there_is_no_worker_a_program_that_listens_is_not_waited_for() -> Result<()> {
+    let mut site = Site::create(METADATAD)?;
+    site.daemon.stop()?;
+    let port = value(&site, "nova_metadata_port")?;
+    let _other = TcpListener::bind(("127.0.0.1", port.parse()?))?;
+    // Workers of other daemons on this machine are out of sight.
+    let mut alone = Command::new("unshare");
+    alone.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+    let run = site.daemon.command("run");
+    alone.arg(run.get_program()).args(run.get_args());
+    let ended = process::output(&mut alone)?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success());
+    let why =
+        format!("another program already listens at 127.0.0.1:{port} (`ss -tlnp sport = {port}`");
+    assert!(said.contains(&why), "{said}");
+    assert!(!said.contains("waiting for it to leave"), "{said}");
     Ok(())
 }
 
