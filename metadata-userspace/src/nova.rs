@@ -12,6 +12,7 @@ mod hang;
 mod health;
 mod line;
 mod outage;
+mod pace;
 pub(crate) mod path;
 mod question;
 mod request;

@@ -14,6 +14,7 @@ use super::evidence::{Evidence, Subject};
 use super::hang::Hang;
 use super::health::Health;
 use super::line::{Line, Place};
+use super::pace::paced;
 use super::request::{Asked, RequestMaker};
 use super::upload::Upload;
 use super::wait::Wait;
@@ -114,7 +115,7 @@ impl Exchange {
     }
 
     /// A guest that sends slowly takes nobody's place in the line, and when it takes too
-    /// long, that says nothing about Nova.
+    /// long, that says nothing about Nova. One that stalls lets others have its turn.
     async fn streamed(
         &self,
         asked: Asked<'_>,
@@ -124,8 +125,15 @@ impl Exchange {
         let turn = within(wait.for_its_turn(), pin!(self.streams.turn())).await;
         let _turn = turn.ok_or_else(|| NovaError::Busy(wait.limit()))?;
         let started = Instant::now();
-        let answer = within(wait.for_nova(), pin!(self.send(asked, body))).await;
-        let answer = answer.unwrap_or(Err(NovaError::Deadline(self.deadline)))?;
+        let (body, awaited) = paced(body, self.deadline);
+        let limit = wait.for_nova();
+        let answer = within(limit, pin!(self.send(asked, body))).await;
+        let answer = answer.unwrap_or_else(|| {
+            Err(match awaited.is_guest() {
+                true => NovaError::RequestBody(RequestFault::Slow(limit)),
+                false => NovaError::Deadline(self.deadline),
+            })
+        })?;
         self.count(answer.status(), started);
         Ok(answer)
     }

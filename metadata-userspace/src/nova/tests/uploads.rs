@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::Frame;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Interval, interval, sleep};
 
 use super::*;
-use crate::body::BodyError;
+use crate::body::request::RequestFault;
+use crate::body::{self, BodyError};
 
 /// More than is held back; then nothing for ever.
 struct Stalls(Option<Bytes>);
@@ -65,6 +66,55 @@ async fn it_says_nothing_about_nova() {
     config.deadline = Duration::from_millis(200);
     let client = Client::new(&config);
     let answer = client.send(Method::POST, stalls()).await;
-    assert!(matches!(answer, Err(NovaError::Deadline(_))));
+    let slow = matches!(answer, Err(NovaError::RequestBody(RequestFault::Slow(_))));
+    assert!(slow, "{answer:?}");
     assert_eq!(client.is_up(), None);
+}
+
+/// A byte now and then, for ever.
+struct Trickles(Option<Bytes>, Interval);
+
+impl hyper::body::Body for Trickles {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(bytes) = self.0.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        let tick = self.1.poll_tick(cx);
+        tick.map(|_| Some(Ok(Frame::data(Bytes::from_static(b"y")))))
+    }
+}
+
+fn trickles() -> Body {
+    let first = Bytes::from(vec![b'y'; 100_000]);
+    Trickles(Some(first), interval(Duration::from_millis(10))).boxed_unsync()
+}
+
+#[tokio::test]
+async fn who_stalls_or_trickles_lets_others_have_its_turn() {
+    let server = Scripted::constant("hello").await;
+    let mut config = nova_config(server.address);
+    config.deadline = Duration::from_secs(8);
+    let client = Client::new(&config);
+    let bodies = [stalls, trickles, stalls, trickles].map(|body| body());
+    let slow = bodies.map(|body| client.send(Method::POST, body));
+    let quick = async {
+        while server.connections() < 4 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let whole = body::full(vec![b'y'; 100_000]);
+        client.send(Method::POST, whole).await
+    };
+    let [first, second, third, fourth] = slow;
+    let (first, second, third, fourth, quick) = tokio::join!(first, second, third, fourth, quick);
+    assert_eq!(text(quick.unwrap()).await, "hello");
+    for answer in [first, second, third, fourth] {
+        let slow = matches!(answer, Err(NovaError::RequestBody(RequestFault::Slow(_))));
+        assert!(slow, "{answer:?}");
+    }
 }

@@ -198,6 +198,21 @@ async fn a_slow_body_is_the_guests_fault_and_not_novas() {
     assert!(!seen.contains_key("nova"), "{seen:?}");
 }
 
+/// Nova is waiting for the rest of this one.
+#[tokio::test]
+async fn so_is_a_long_body_that_stalls() {
+    let nova = Scripted::constant("").await;
+    let mut config = config();
+    (config.timeouts.client, config.max_body_size) = (10 * SECOND, 1 << 20);
+    let proxy = before(&nova, &config).await;
+    let begun = format!("{HEAD}Content-Length: 100000\r\n\r\n{}", "y".repeat(70_000));
+    let answer = raw(proxy.address, begun).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(nova.connections(), 1);
+    let seen = proxy.metrics.dependencies.snapshot();
+    assert!(!seen.contains_key("nova"), "{seen:?}");
+}
+
 #[tokio::test]
 async fn binary_and_gzip_bodies_arrive_as_nova_sent_them() {
     let body = b"\x1f\x8b\x08\x00\xff\xfe\x00binary";
