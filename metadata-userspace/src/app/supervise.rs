@@ -205,7 +205,8 @@ impl Supervisor {
         let (has_work, has_failed, awaits_shims) = (
             namespaces.registry.has_work(),
             self.is_unlisted || self.late.is_some() || namespaces.registry.has_failed(),
-            namespaces.registry.awaits_shims(),
+            // What no namespace has wanted yet may be that of one which comes later.
+            namespaces.registry.has_looked() && namespaces.registry.awaits_shims(),
         );
         tokio::select! {
             // News first: a namespace that went need not be looked at.

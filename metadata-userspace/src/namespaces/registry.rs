@@ -150,6 +150,11 @@ impl Registry {
         !self.has_looked || !self.dirty.is_empty() || !self.stirred.is_empty()
     }
 
+    /// Whether all namespaces that there were at first have been looked at.
+    pub fn has_looked(&self) -> bool {
+        self.has_looked
+    }
+
     /// Looks at one namespace and brings it to what it should be.
     pub fn work(&mut self) {
         let next = self.dirty.pop_first();

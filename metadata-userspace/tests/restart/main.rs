@@ -15,6 +15,7 @@ mod predecessor;
 mod reload;
 mod sabotage;
 mod service;
+mod slow_start;
 mod taken;
 mod upgrade;
 
