@@ -29,6 +29,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// How soon after a holder that does not live another is started.
 const RESTART_PACE: Duration = Duration::from_secs(1);
+/// And how soon after one that could not be started.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Those before and after this process.
 pub struct Lineage {
@@ -45,6 +47,8 @@ pub struct Lineage {
     account: Account,
     /// Of guests' sockets, if there is somebody to keep the connection to it.
     holder: Option<Kept>,
+    /// When one is to be started, if it could not be before.
+    holder_due: Option<Instant>,
     /// What is left besides guests' sockets.
     belongings: Vec<Belonging>,
     retired: Retired,
@@ -95,6 +99,7 @@ impl Lineage {
             orphans,
             account: account.clone(),
             holder: None,
+            holder_due: None,
             belongings: Vec::new(),
             retired: Retired::default(),
         })
@@ -195,10 +200,15 @@ impl Lineage {
         }
     }
 
-    /// Returns when the holder of guests' sockets has ended, and why that is to be feared.
+    /// Returns when the holder of guests' sockets has ended, and why that is to be feared; or
+    /// when it is time to start one anew that could not be started.
     pub async fn holder_lost(&self) -> io::Error {
         let Some(kept) = &self.holder else {
-            return pending().await;
+            let Some(due) = self.holder_due else {
+                return pending().await;
+            };
+            sleep_until(due).await;
+            return io::Error::other("it could not be started");
         };
         let ended = kept.watch.ended().await;
         sleep_until(kept.since + RESTART_PACE).await;
@@ -223,14 +233,19 @@ impl Lineage {
             holder.hold(sockets)?;
             Kept::new(holder)
         });
+        self.holder_due = None;
         match started {
             Ok(kept) => {
                 self.manager.keep(holder::NAME, &[&kept.holder]);
                 self.holder = Some(kept);
             }
             Err(error) => {
-                tracing::error!(%error, "cannot have guests' sockets held for the next daemon");
+                tracing::error!(
+                    %error,
+                    "cannot have guests' sockets held for the next daemon; trying again"
+                );
                 self.holder = None;
+                self.holder_due = Some(Instant::now() + RETRY);
             }
         }
     }

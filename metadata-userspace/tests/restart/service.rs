@@ -7,8 +7,11 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use nix::errno::Errno;
+use nix::libc;
 use nix::sys::signal::Signal;
 use xtask::lab::daemon::send;
+use xtask::lab::system_calls::SystemCalls;
 use xtask::lab::unique;
 use xtask::lab::wait;
 
@@ -172,5 +175,29 @@ fn a_holder_that_is_lost_is_replaced() -> Result<()> {
     })?;
     let guest = guest_of(&served.site);
     during(&guest, || served.restart())?.assert_served("a restart with a new holder");
+    Ok(())
+}
+
+#[test]
+fn a_holder_that_cannot_be_started_is_tried_again() -> Result<()> {
+    let calls = SystemCalls::watch(&[libc::SYS_clone, libc::SYS_clone3, libc::SYS_vfork]);
+    let mut served = Served::with(|setup| setup.inside(calls.clone()))?;
+    let supervisor = served.site.daemon.pid();
+    calls.rule(move |call| (call.pid == supervisor).then_some(Errno::EAGAIN));
+    send(served.holder.0, Signal::SIGKILL)?;
+    served
+        .site
+        .daemon
+        .wait_log(&["ERROR", "cannot have guests' sockets held", "trying again"])?;
+    calls.clear();
+    wait::until("another one holds all", LIMIT, || {
+        let Ok(holder) = Holder::of(supervisor) else {
+            return Ok(false);
+        };
+        served.holder = holder;
+        Ok(served.holder.sockets().is_ok_and(|sockets| sockets == 2))
+    })?;
+    let guest = guest_of(&served.site);
+    during(&guest, || served.restart())?.assert_served("a restart with a late holder");
     Ok(())
 }
