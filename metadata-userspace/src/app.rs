@@ -92,7 +92,10 @@ fn on_this_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Res
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    LocalSet::new().block_on(&runtime, work)
+    let done = LocalSet::new().block_on(&runtime, work);
+    // Dropped, it would wait for name servers that are asked and do not answer.
+    runtime.shutdown_background();
+    done
 }
 
 /// What a daemon does before anything else.

@@ -14,6 +14,7 @@ pub mod http;
 pub mod inventory;
 pub mod kills;
 pub mod mounts;
+pub mod name_server;
 pub mod namespace;
 pub mod neighbours;
 pub mod netns_directory;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal;
 use xtask::lab::daemon::send;
+use xtask::lab::http;
+use xtask::lab::name_server::SilentNameServer;
 use xtask::lab::system_calls::SystemCalls;
 use xtask::lab::unique;
 use xtask::lab::wait;
@@ -200,4 +203,17 @@ fn a_holder_that_cannot_be_started_is_tried_again() -> Result<()> {
     let guest = guest_of(&served.site);
     during(&guest, || served.restart())?.assert_served("a restart with a late holder");
     Ok(())
+}
+
+#[test]
+fn a_restart_waits_for_no_name_server() -> Result<()> {
+    let server = Arc::new(SilentNameServer::start()?);
+    let mut served = Served::with(|setup| {
+        let setup = setup.nova_port(1).inside(server.clone());
+        setup.default_option("nova_metadata_host", "nova.test")
+    })?;
+    let mut asking = served.site.guest.connect()?;
+    http::send(&mut asking, DOCUMENT, "")?;
+    server.wait_asked()?;
+    served.restart()
 }
