@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nix::libc::{EPROTOTYPE, O_NOFOLLOW, O_PATH};
 use nix::sys::socket::getsockopt;
@@ -17,9 +16,6 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::predecessor::{has_ended, suspects, wait_while};
 use crate::rights::{Way, act_on, act_on_entry, as_user, directory_of};
-
-/// How long a socket may take nobody before its program counts as there, but busy.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -94,6 +90,7 @@ fn answerer(kind: Type, path: &Path) -> Answerer {
     match openers.find(|opener| !opener.as_ref().is_err_and(is_other)) {
         Some(Ok(pid)) if has_ended(pid) => Answerer::Orphan,
         Some(Ok(_)) => Answerer::Program,
+        // It does not accept those who wait already.
         Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Answerer::Program,
         Some(Err(_)) | None => Answerer::Nobody,
     }
@@ -102,8 +99,8 @@ fn answerer(kind: Type, path: &Path) -> Answerer {
 /// The process that was the last to call listen(2) for a socket which somebody still holds:
 /// the kernel notes it (unix(7), `SO_PEERCRED`).
 fn opener(kind: Type, path: &Path) -> io::Result<Pid> {
-    let socket = Socket::new(Domain::UNIX, kind.cloexec(), None)?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    // Who waits for a program that hangs waits for ever.
+    let socket = Socket::new(Domain::UNIX, kind.nonblocking().cloexec(), None)?;
     let file = act_on_entry(path, |path| std::fs::symlink_metadata(path))?;
     let (uid, gid) = (Uid::from_raw(file.uid()), Gid::from_raw(file.gid()));
     if uid.is_root() {
@@ -320,6 +317,22 @@ mod tests {
         let ended = unix(Type::SEQPACKET, &path, ours(0o600), 1).unwrap();
         crate::supervisor::inherited::end_listening(&ended);
         unix(Type::STREAM, &path, ours(0o600), 1).unwrap();
+    }
+
+    #[test]
+    fn a_program_that_does_not_accept_is_one_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let _live = unix(Type::STREAM, &path, ours(0o600), 0).unwrap();
+        let fill = || {
+            let client = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+            client.connect(&SockAddr::unix(&path)?).map(|()| client)
+        };
+        let _waiting: Vec<Socket> = std::iter::from_fn(|| fill().ok()).collect();
+        assert!(matches!(
+            unix(Type::STREAM, &path, ours(0o600), 1),
+            Err(SocketError::Taken(_))
+        ));
     }
 
     #[test]
