@@ -259,10 +259,7 @@ impl Supervisor {
                 registry.mark_failed();
                 self.is_unlisted = self.is_unlisted && registry.mark_all().is_err();
             }
-            Happening::NoMoreShims => match registry.stop_awaiting_shims() {
-                0 => {}
-                sockets => tracing::info!(sockets, "closed what an earlier daemon left open"),
-            },
+            Happening::NoMoreShims => registry.stop_awaiting_shims(),
             Happening::Unheld(lost) => {
                 self.lineage.replace_holder(&lost, registry.sockets());
             }

@@ -48,11 +48,17 @@ impl LeftSockets {
         self.0.is_empty()
     }
 
-    /// Ends those that nobody took; returns how many.
-    pub fn end(&mut self) -> usize {
-        let left = std::mem::take(&mut self.0);
-        left.values().for_each(end_listening);
-        left.len()
+    /// Ends those of all namespaces but some; returns how many.
+    pub fn end_unless(&mut self, is_to_stay: impl Fn(NetnsId) -> bool) -> usize {
+        let before = self.0.len();
+        self.0.retain(|&(namespace, _), socket| {
+            let stays = is_to_stay(namespace);
+            if !stays {
+                end_listening(socket);
+            }
+            stays
+        });
+        before - self.0.len()
     }
 }
 
@@ -93,7 +99,9 @@ mod tests {
         assert!(left.take(elsewhere, wanted).is_none());
         assert!(left.take(here, wanted).is_some());
         assert!(left.take(here, wanted).is_none());
-        assert_eq!(left.end(), 1);
+        assert_eq!(left.end_unless(|namespace| namespace == here), 0);
+        assert!(TcpStream::connect(unwanted).is_ok());
+        assert_eq!(left.end_unless(|namespace| namespace == elsewhere), 1);
         assert!(left.is_empty());
         assert!(TcpStream::connect(unwanted).is_err());
         assert!(TcpStream::connect(wanted).is_ok());

@@ -160,6 +160,12 @@ impl Entries {
         &self.failed
     }
 
+    /// Whether a namespace is one of those.
+    pub(super) fn has_failed_in(&self, namespace: NetnsId) -> bool {
+        let name = self.names.get(&namespace);
+        name.is_some_and(|name| self.failed.contains(&**name))
+    }
+
     pub(super) fn awaiting(&self) -> &BTreeSet<String> {
         &self.awaiting
     }

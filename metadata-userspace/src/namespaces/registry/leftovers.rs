@@ -90,13 +90,10 @@ impl Registry {
             && (!left.is_empty() || notes.are_left() || !self.entries.awaiting().is_empty())
     }
 
-    /// Shims that have not registered until now have ended. Returns how many sockets were
-    /// left for them.
-    pub fn stop_awaiting_shims(&mut self) -> usize {
+    /// Shims that have not registered until now have ended.
+    pub fn stop_awaiting_shims(&mut self) {
         self.sweeping.is_wait_over = true;
-        let sockets = self.settings.left.end();
         self.sweep();
-        sockets
     }
 
     /// Clears the host of what is kept for other namespaces and by other versions, once it
@@ -110,6 +107,7 @@ impl Registry {
         if !is_all_known || self.awaits_shims() {
             return;
         }
+        self.end_left();
         if !self.sweeping.are_links_swept {
             self.sweeping.are_links_swept = true;
             self.sweep_links();
@@ -120,6 +118,19 @@ impl Registry {
             if let Err(error) = self.settings.datapath.remove_other_versions() {
                 tracing::warn!(%error, "cannot remove another version's pins");
             }
+        }
+    }
+
+    /// Ends the sockets that are left of namespaces which are gone, or not to be served. Where
+    /// one could not be served so far, the worker before goes on.
+    fn end_left(&mut self) {
+        let (left, entries) = (&mut self.settings.left, &self.entries);
+        if left.is_empty() {
+            return;
+        }
+        match left.end_unless(|namespace| entries.has_failed_in(namespace)) {
+            0 => {}
+            sockets => tracing::info!(sockets, "closed what an earlier daemon left open"),
         }
     }
 
