@@ -2,15 +2,19 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::fs::File;
 use std::io::Write;
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use xtask::lab::bpffs::{MountPoint, is_mounted};
-use xtask::lab::daemon::{Daemon, send};
+use xtask::lab::daemon::{Daemon, Setup, send};
 use xtask::lab::http;
+use xtask::lab::namespace::Namespace;
+use xtask::lab::netns_directory::NetnsDirectory;
 use xtask::lab::router::Router;
 use xtask::lab::site::Site;
+use xtask::lab::unique;
 use xtask::process;
 
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
@@ -43,6 +47,28 @@ fn unload_leaves_no_trace() -> Result<()> {
         assert_eq!(steering(router, interface)?, "");
         assert!(!site.daemon.bpffs().exists());
     }
+    Ok(())
+}
+
+/// As agents' containers leave them, or an `ip netns` that was killed.
+#[test]
+fn unload_passes_over_names_without_a_namespace() -> Result<()> {
+    let names = NetnsDirectory::create()?;
+    let stale = format!("qrouter-{}", unique::uuid()?);
+    File::create(names.path().join(&stale))?;
+    let change = |mut setup: Setup| {
+        let served = &setup.namespaces[0];
+        let named = names.name(&Namespace::of_somebody(served), served);
+        named.expect("a namespace can have two names");
+        setup.namespaces.push(stale.clone());
+        setup.option("netns_dir", &names.path().to_string_lossy())
+    };
+    let mut site = Site::with(METADATAD, |_| {}, change)?;
+    site.daemon.stop()?;
+    let said = process::read(&mut site.daemon.command("unload"))?;
+    assert!(said.contains("from 1 namespaces"), "{said}");
+    assert_eq!(steering(&site.router, &site.guest.router_interface)?, "");
+    assert!(!site.daemon.bpffs().exists());
     Ok(())
 }
 

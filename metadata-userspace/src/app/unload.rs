@@ -1,5 +1,6 @@
 //! `metadatad unload`: removes every trace of the datapath from the host.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
@@ -9,7 +10,7 @@ use crate::config::Config;
 use crate::datapath;
 use crate::namespaces::role::Selection;
 use crate::netlink::NamespaceSocket;
-use crate::netns::Netns;
+use crate::netns::{Netns, NetnsError};
 
 /// Takes filters and routes out of every namespace that the configuration
 /// selects, then the pins. What was already gone is no failure; everything that
@@ -46,7 +47,7 @@ fn clear_namespaces(config: &Config) -> anyhow::Result<usize> {
             continue;
         }
         match clear(config, &directory.join(&name)) {
-            Ok(()) => cleared += 1,
+            Ok(was_there) => cleared += usize::from(was_there),
             Err(error) => failures.push(format!("{name}: {error:#}")),
         }
     }
@@ -59,18 +60,31 @@ fn clear_namespaces(config: &Config) -> anyhow::Result<usize> {
     Ok(cleared)
 }
 
-fn clear(config: &Config, path: &Path) -> anyhow::Result<()> {
-    Netns::open(path)?.run(|| {
+/// Whether there was a namespace to be cleared.
+fn clear(config: &Config, path: &Path) -> anyhow::Result<bool> {
+    let Some(netns) = open(path)? else {
+        return Ok(false);
+    };
+    netns.run(|| {
         let netlink = NamespaceSocket::open()?;
         datapath::remove_from_namespace(&config.datapath, &netlink)?;
-        Ok(())
+        Ok(true)
     })?
+}
+
+/// None for a name that a namespace does not have yet, or has lost.
+fn open(path: &Path) -> Result<Option<Netns>, NetnsError> {
+    match Netns::open(path) {
+        Err(NetnsError::NotMounted(_)) => Ok(None),
+        Err(NetnsError::Open { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
 }
 
 fn names_in(directory: &Path) -> anyhow::Result<Vec<String>> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
             return Err(error).with_context(|| format!("cannot read {}", directory.display()));
         }
