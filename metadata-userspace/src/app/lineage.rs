@@ -77,6 +77,19 @@ impl Kept {
             since: Instant::now(),
         })
     }
+
+    /// One that an earlier daemon started, and all that it holds.
+    fn take(connection: OwnedFd) -> Option<(Self, Vec<OwnedFd>)> {
+        let holder = Holder::of(connection).ok()?;
+        match holder.hand_out() {
+            Ok(held) => Some((Self::new(holder).ok()?, held)),
+            Err(error) => {
+                tracing::error!(%error, "the holder of sockets does not answer; it is to end");
+                holder.dismiss();
+                None
+            }
+        }
+    }
 }
 
 impl Lineage {
@@ -171,13 +184,9 @@ impl Lineage {
         if !self.manager.is_there() {
             return left;
         }
-        let connections = inherited.take_all(holder::NAME);
-        let mut answers = connections.into_iter().filter_map(|connection| {
-            let holder = Holder::of(connection).ok()?;
-            let held = holder.hand_out().ok()?;
-            Some((Kept::new(holder).ok()?, held))
-        });
-        match answers.next_back() {
+        let connections = inherited.take_all(holder::NAME).into_iter();
+        let mut answers: Vec<_> = connections.filter_map(Kept::take).collect();
+        match answers.pop() {
             Some((holder, held)) => {
                 left.extend(held);
                 self.holder = Some(holder);
@@ -224,6 +233,9 @@ impl Lineage {
         all: impl Iterator<Item = BorrowedFd<'a>>,
     ) {
         tracing::error!(error = %lost, "lost the holder of sockets; starting another");
+        if let Some(before) = self.holder.take() {
+            before.holder.dismiss();
+        }
         self.start_holder(&all.collect::<Vec<_>>());
     }
 

@@ -8,13 +8,15 @@ mod channel;
 pub mod process;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::{ReceiveTimeout, SendTimeout};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
+use nix::sys::socket::{
+    AddressFamily, Shutdown, SockFlag, SockType, setsockopt, shutdown, socketpair,
+};
 use nix::sys::time::TimeVal;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -62,6 +64,13 @@ impl Holder {
     /// Has it hold sockets until they are shut down.
     pub fn hold(&self, sockets: &[impl AsFd]) -> io::Result<()> {
         pass(self.0.as_fd(), sockets)
+    }
+
+    /// Ends it, as soon as it goes on if it hangs, whoever else keeps the connection: guests
+    /// whom the kernel gave to a socket that it alone has would wait there in vain.
+    pub fn dismiss(self) {
+        // It may have ended.
+        let _ = shutdown(self.0.as_raw_fd(), Shutdown::Both);
     }
 
     /// Tells of its end, to this thread's runtime.

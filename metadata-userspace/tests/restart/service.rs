@@ -217,3 +217,24 @@ fn a_restart_waits_for_no_name_server() -> Result<()> {
     server.wait_asked()?;
     served.restart()
 }
+
+#[test]
+fn a_holder_that_does_not_answer_keeps_nothing_once_it_goes_on() -> Result<()> {
+    let mut served = Served::create()?;
+    let hung = served.holder.0;
+    send(hung, Signal::SIGSTOP)?;
+    let restarted = served.restart();
+    send(hung, Signal::SIGCONT)?;
+    restarted?;
+    wait::until("it ends", LIMIT, || Ok(has_ended(hung)))?;
+    let guest = guest_of(&served.site);
+    let moment = || {
+        sleep(Duration::from_secs(1));
+        Ok(())
+    };
+    during(&guest, moment)?.assert_served("sockets that are held by another");
+    let kept = served.manager.kept();
+    let holders = kept.iter().filter(|name| *name == "holder");
+    assert_eq!(holders.count(), 1, "{kept:?}");
+    Ok(())
+}

@@ -24,11 +24,11 @@ pub fn run(channel: &OwnedFd) -> io::Result<()> {
         }
         match receive(channel)? {
             Some((Word::Hold, sockets)) => sockets.into_iter().try_for_each(|one| held.add(one))?,
-            Some((Word::HandOut(question), _)) => {
-                let all: Vec<_> = held.sockets.values().map(AsFd::as_fd).collect();
-                pass(channel, &all)?;
-                say(channel, Word::End(question))?;
-            }
+            Some((Word::HandOut(question), _)) => match held.hand_out(channel, question) {
+                // Nobody waits for it any more.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                handed => handed?,
+            },
             Some(_) => {}
             None => return Ok(()),
         }
@@ -61,6 +61,12 @@ impl Held {
         self.set.add(&socket, nothing_else)?;
         self.sockets.insert(self.latest, socket);
         Ok(())
+    }
+
+    fn hand_out(&self, channel: BorrowedFd<'_>, question: u32) -> io::Result<()> {
+        let all: Vec<_> = self.sockets.values().map(AsFd::as_fd).collect();
+        pass(channel, &all)?;
+        say(channel, Word::End(question))
     }
 
     /// Lets go of what was shut down; tells whether a message has come.
