@@ -11,3 +11,4 @@ pub mod privileges;
 pub mod sandbox;
 pub mod serve;
 pub mod threads;
+pub mod warden;

@@ -106,7 +106,7 @@ impl Lineage {
             manager,
             successor: Successor::of_this_process()?,
             succession: Rc::new(succession),
-            wills: Wills::of(inherited.take_all(succession::NAME)),
+            wills: Wills::of(inherited.take_all(succession::NAME))?,
             will_due: Instant::now() + FIRST_PAUSE,
             will_pause: FIRST_PAUSE,
             orphans,
@@ -147,8 +147,10 @@ impl Lineage {
         self.manager.keep(belonging.name, &[&*belonging.descriptor]);
     }
 
-    /// Has every socket listen as it did before the worker had it, which has ended.
-    pub fn renew_sockets(&self) {
+    /// Has every socket listen as it did before a worker had it that has ended; tells whether
+    /// one had been ended.
+    pub fn renew_sockets(&self) -> bool {
+        let mut had_ended = false;
         for belonging in &self.belongings {
             let Belonging {
                 name,
@@ -161,15 +163,17 @@ impl Lineage {
             match listen_again(descriptor, *backlog) {
                 Ok(Found::Listening) => {}
                 Ok(Found::Ended) => {
-                    tracing::error!(name, "the worker had ended a socket; it listens again");
+                    tracing::error!(name, "a worker had ended a socket; it listens again");
                     // Who keeps sockets drops those that end.
                     self.keep(belonging);
+                    had_ended = true;
                 }
                 Err(error) => {
                     tracing::error!(name, %error, "cannot listen any more; restart the daemon");
                 }
             }
         }
+        had_ended
     }
 
     /// Where the sockets that were left so far listen.
@@ -264,8 +268,19 @@ impl Lineage {
 
     /// Tells earlier workers that ours serves everything.
     pub fn relieve_predecessors(&mut self) {
-        self.wills.execute();
+        if let Err(error) = self.wills.execute() {
+            tracing::warn!(%error, "cannot hear when earlier workers end");
+        }
         self.retired.relieve();
+    }
+
+    /// Returns when an earlier worker has ended. [`forget`](Self::forget_predecessors) it then.
+    pub async fn predecessor_ended(&self) {
+        self.wills.departure().await;
+    }
+
+    pub fn forget_predecessors(&mut self) {
+        self.wills.forget();
     }
 
     /// Whether somebody keeps what this process leaves behind when it ends.

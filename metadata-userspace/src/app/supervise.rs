@@ -167,6 +167,8 @@ enum Happening {
     Inventory,
     /// Something of those before and after this process.
     Due,
+    /// An earlier worker ended, which had the same sockets.
+    PredecessorEnded,
     /// Shims that live have registered by now.
     NoMoreShims,
     /// The holder of guests' sockets ended.
@@ -199,6 +201,7 @@ impl Supervisor {
             return tokio::select! {
                 changed = inventory => changed.map(|()| Happening::Inventory),
                 () = due => Ok(Happening::Due),
+                () = self.lineage.predecessor_ended() => Ok(Happening::PredecessorEnded),
                 _ = watchdog => Ok(Happening::Watchdog),
             };
         };
@@ -221,6 +224,7 @@ impl Supervisor {
             () = sleep_until(self.started + WAIT_FOR_SHIMS), if awaits_shims => {
                 Ok(Happening::NoMoreShims)
             }
+            () = self.lineage.predecessor_ended() => Ok(Happening::PredecessorEnded),
             lost = self.lineage.holder_lost() => Ok(Happening::Unheld(lost)),
             _ = watchdog => Ok(Happening::Watchdog),
         }
@@ -232,6 +236,12 @@ impl Supervisor {
             Happening::Watchdog => self.lineage.service_manager().is_alive(),
             Happening::Retry => self.open_late(),
             Happening::Due => self.lineage.do_what_is_due(),
+            Happening::PredecessorEnded => {
+                self.lineage.forget_predecessors();
+                if self.renew_sockets() {
+                    self.tell_worker(Command::Replace);
+                }
+            }
             _ => {}
         }
         let Some(Namespaces { registry, .. }) = &mut self.namespaces else {
@@ -263,7 +273,10 @@ impl Supervisor {
             Happening::Unheld(lost) => {
                 self.lineage.replace_holder(&lost, registry.sockets());
             }
-            Happening::Inventory | Happening::Due | Happening::Watchdog => {}
+            Happening::Inventory
+            | Happening::Due
+            | Happening::PredecessorEnded
+            | Happening::Watchdog => {}
         }
         Ok(())
     }
@@ -293,12 +306,14 @@ impl Supervisor {
         }
     }
 
-    /// Of what a worker did, nothing is to be left to the next.
-    fn renew_sockets(&mut self) {
-        if let Some(Namespaces { registry, .. }) = &mut self.namespaces {
-            registry.renew_sockets();
-        }
-        self.lineage.renew_sockets();
+    /// Of what a worker did, nothing is to be left to the next. Tells whether it had ended a
+    /// socket.
+    fn renew_sockets(&mut self) -> bool {
+        let had_ended = match &mut self.namespaces {
+            Some(Namespaces { registry, .. }) => registry.renew_sockets(),
+            None => false,
+        };
+        self.lineage.renew_sockets() || had_ended
     }
 
     fn host_state(&self) -> HostState {

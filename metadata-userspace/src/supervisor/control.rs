@@ -30,6 +30,9 @@ pub enum ControlError {
     Closed,
     #[error("the other process neither answered nor took an order for {0:?}: it hangs")]
     Stuck(Duration),
+    /// tokio takes the end of a socket for final (`ScheduledIo::clear_readiness`).
+    #[error("sockets that it serves had been ended by another, and it may not hear of them again")]
+    Outdated,
     #[error("the control socket failed: {0}")]
     Socket(#[from] io::Error),
     #[error("cannot make a file for a message: {0}")]

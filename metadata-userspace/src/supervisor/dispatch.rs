@@ -24,6 +24,7 @@ pub(super) async fn send(control: &Control, command: &Command) -> Result<(), Con
             let realm = realm.clone();
             tell(control, &Order::RealmChanged { realm }, None).await
         }
+        Command::Replace => Err(ControlError::Outdated),
         Command::HostState(state) => {
             let file = to_memory_file(state)?;
             tell(control, &Order::HostState, Some(file.as_fd())).await

@@ -38,8 +38,6 @@ pub enum ListenerRole {
 pub enum Order {
     /// First of all; the file holds a [`Briefing`].
     Start,
-    /// The reading end of the [`succession`](super::succession) comes along.
-    Succession,
     /// Serve the socket that comes along. One whose number is known already is for
     /// something else from now on, and those who are connected are cut off.
     Listen { id: ListenerId, role: ListenerRole },

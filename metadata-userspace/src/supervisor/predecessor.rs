@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, Uid};
 
-use super::worker_process::DRAIN_LIMIT;
+use super::worker_process::ENDED_AFTER;
 use crate::tcp_tables;
 
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const NAME: &[u8] = b"metadatad\n";
 const ORDER: &[u8] = b"worker";
 /// How long such a worker may take, and a moment for its process to end.
-pub const LEAVES_WITHIN: Duration = DRAIN_LIMIT.saturating_add(Duration::from_secs(2));
+pub const LEAVES_WITHIN: Duration = ENDED_AFTER.saturating_add(Duration::from_secs(2));
 
 /// Waits as long as `is_held`, and not longer than such a worker may take. `why` says whom
 /// for.

@@ -5,15 +5,15 @@
 //! to it once its own worker serves. When all copies of it are closed instead, nobody
 //! will.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::OpenOptions;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::pipe2;
+use nix::unistd::{pipe2, write};
 use tokio::io::Interest;
 
 use crate::async_fd;
@@ -59,12 +59,11 @@ impl Succession {
     }
 
     /// Waits until it is known who comes next. Needs a tokio runtime.
-    pub async fn heir(self) -> io::Result<Heir> {
-        let state = self.0.try_clone().map(Self)?;
-        let pipe = async_fd::register(self.0, Interest::READABLE)?;
+    pub async fn heir(&self) -> io::Result<Heir> {
+        let pipe = async_fd::register(self.0.try_clone()?, Interest::READABLE)?;
         loop {
             let mut ready = pipe.readable().await?;
-            let state = state.state();
+            let state = self.state();
             if state.contains(PollFlags::POLLIN) {
                 return Ok(Heir::Serves);
             }
@@ -93,9 +92,9 @@ impl AsFd for Succession {
 }
 
 /// Tells the workers of a supervisor that is gone that they are not needed any more.
-pub fn take_over(will: OwnedFd) {
+pub fn take_over(will: &OwnedFd) {
     // They may have ended.
-    let _ = File::from(will).write_all(&[1]);
+    let _ = write(will, &[1]);
 }
 
 #[cfg(test)]
@@ -130,7 +129,7 @@ mod tests {
     async fn every_worker_hears_of_the_heir() {
         let first = Succession::new().unwrap();
         let second = Succession(first.0.try_clone().unwrap());
-        take_over(first.will().unwrap());
+        take_over(&first.will().unwrap());
         assert_eq!(first.heir().await.unwrap(), Heir::Serves);
         assert_eq!(second.heir().await.unwrap(), Heir::Serves);
     }

@@ -32,6 +32,8 @@ use crate::status::HostState;
 
 /// How long a worker may take to finish what is under way.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// After how long one that was told to leave is ended, if it has no supervisor any more.
+pub const ENDED_AFTER: Duration = DRAIN_LIMIT.saturating_add(Duration::from_secs(2));
 
 /// What the rest of the supervisor wants of the worker.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub enum Command {
     HostState(HostState),
     /// Let me know when all that was opened so far is served.
     Ready,
+    /// Have another in its place: sockets that it has had been ended, and listen again.
+    Replace,
     /// The realm's namespace has other interfaces than before.
     RealmChanged {
         realm: Realm,
@@ -117,7 +121,7 @@ impl WorkerProcess {
         let mut pause = Pause::default();
         loop {
             let started = Instant::now();
-            match spawn(&self.account) {
+            match spawn(&self.account, &self.succession) {
                 Ok(mut worker) => match self.attend(&mut worker).await {
                     End::Dismissed => {
                         // Nobody will accept what would queue in them now; another
@@ -234,8 +238,6 @@ impl WorkerProcess {
         self.is_asked = false;
         let briefing = to_memory_file(&self.briefing)?;
         tell(control, &Order::Start, Some(briefing.as_fd())).await?;
-        let succession = self.succession.as_fd();
-        tell(control, &Order::Succession, Some(succession)).await?;
         for (id, listener) in self.listeners.iter() {
             hand_over(control, id, listener).await?;
         }
@@ -318,7 +320,7 @@ impl WorkerProcess {
             Command::Inventory(inventory) => self.briefing.inventory = inventory,
             Command::Ready => self.is_awaited = true,
             Command::HostState(_) => self.is_asked = false,
-            Command::RealmChanged { .. } => {}
+            Command::RealmChanged { .. } | Command::Replace => {}
         }
     }
 

@@ -13,18 +13,18 @@ use crate::config::Config;
 use crate::logging::{self, LogOptions};
 use crate::supervisor::control::{Control, ControlError, from_memory_file};
 use crate::supervisor::orders::{Briefing, Order, Report};
-use crate::supervisor::succession::Heir;
+use crate::supervisor::succession::{Heir, Succession};
 use crate::supervisor::worker_process::DRAIN_LIMIT;
 use crate::upstream::names;
 
 /// Serves until the order to drain, or until the supervisor is gone and nobody needs
 /// this process in its place; then finishes what is under way.
-pub async fn follow(control: OwnedFd) -> Result<(), WorkerError> {
+pub async fn follow(control: OwnedFd, succession: Succession) -> Result<(), WorkerError> {
     let control = Control::new(control)?;
     let briefing = be_briefed(&control).await?;
     start_logging(&briefing.config);
     let sandbox = sandbox::enter(&briefing.config)?;
-    let mut worker = Worker::new(briefing, sandbox)?;
+    let mut worker = Worker::new(briefing, sandbox, succession)?;
     names::ask(worker.names.clone());
     // Heard where a supervisor still is.
     let _ = control.send(&Report::Guests, Some(worker.guests())).await;
@@ -81,8 +81,8 @@ impl Outbox {
 }
 
 /// Serves on until it is known whether another supervisor takes over, so that guests
-/// miss none; then finishes what is under way, with nobody to end this process if that
-/// takes too long.
+/// miss none; then finishes what is under way, as long as that takes no longer than a
+/// supervisor would have it.
 async fn outlive_the_supervisor(mut worker: Worker) {
     let heir = worker.serve_guests_alone().await;
     tracing::info!(?heir, "the supervisor is gone; finishing what is under way");

@@ -79,7 +79,7 @@ pub struct Worker {
     /// Ends what operators ask here.
     dismiss_operators: CancellationToken,
     apis: Apis,
-    succession: Option<Succession>,
+    succession: Succession,
 }
 
 /// The embedded API's sockets, which serve until the last guest has its answer.
@@ -92,7 +92,11 @@ struct Apis {
 impl Worker {
     /// Needs a tokio runtime, which serves operators; guests are served by
     /// threads of their own.
-    pub fn new(briefing: Briefing, sandbox: SandboxState) -> Result<Self, WorkerError> {
+    pub fn new(
+        briefing: Briefing,
+        sandbox: SandboxState,
+        succession: Succession,
+    ) -> Result<Self, WorkerError> {
         let Briefing {
             config,
             inventory,
@@ -158,7 +162,7 @@ impl Worker {
             tasks,
             drain,
             apis: Apis::default(),
-            succession: None,
+            succession,
         })
     }
 
@@ -206,7 +210,6 @@ impl Worker {
                 Err(ControlError::NoFile) => {}
                 Err(error) => return Err(error.into()),
             },
-            Order::Succession => self.succession = file.map(Succession::of),
             Order::Start | Order::Ready | Order::IsAlive | Order::Drain => {}
         }
         Ok(None)
@@ -227,10 +230,7 @@ impl Worker {
     pub async fn serve_guests_alone(&mut self) -> Heir {
         self.dismiss_operators.cancel();
         self.names.close();
-        match self.succession.take() {
-            Some(succession) => succession.heir().await.unwrap_or(Heir::Nobody),
-            None => Heir::Nobody,
-        }
+        self.succession.heir().await.unwrap_or(Heir::Nobody)
     }
 
     /// Another worker serves the same sockets: who comes now is its.

@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod crashes;
+mod deaf;
 mod ended_start;
 #[path = "../nova_faults/fake.rs"]
 mod fake;

@@ -200,7 +200,7 @@ impl Plant {
         })?;
         // One of each, and so no worker that still finishes what it has.
         wait::until("earlier processes have ended", REST_LIMIT, || {
-            Ok(self.processes().len() == 3)
+            Ok(self.processes().len() == 4)
         })
         .with_context(|| format!("{:?}", self.processes()))?;
         // The datapath of what went is taken away a second later.

@@ -9,6 +9,8 @@ use std::path::Path;
 pub(super) enum Role {
     Supervisor,
     Worker,
+    /// Forked from the worker, whose command line it has.
+    Warden,
     Holder,
 }
 
@@ -26,8 +28,9 @@ pub(super) fn executing(program: &Path) -> Vec<Process> {
     let found = pids.filter_map(|pid| {
         let executed = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         (executed == program).then(|| Process {
-            role: role_of(&line),
+            role: role_of(&line, name.trim_end()),
             pid,
         })
     });
@@ -36,8 +39,9 @@ pub(super) fn executing(program: &Path) -> Vec<Process> {
     all
 }
 
-fn role_of(command_line: &[u8]) -> Role {
+fn role_of(command_line: &[u8], name: &str) -> Role {
     match command_line.split(|byte| *byte == 0).nth(1) {
+        Some(b"worker") if name == "metadatad-ward" => Role::Warden,
         Some(b"worker") => Role::Worker,
         Some(b"holder") => Role::Holder,
         _ => Role::Supervisor,
@@ -49,9 +53,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_argument_tells_the_role() {
+    fn the_first_argument_tells_the_role_or_the_name() {
+        let role_of = |line: &[u8]| role_of(line, "metadatad");
         assert_eq!(role_of(b"metadatad\0worker\0--uid\0"), Role::Worker);
         assert_eq!(role_of(b"metadatad\0holder\0"), Role::Holder);
         assert_eq!(role_of(b"/x/metadatad\0run\0"), Role::Supervisor);
+        let warden = super::role_of(b"metadatad\0worker\0", "metadatad-ward");
+        assert_eq!(warden, Role::Warden);
     }
 }

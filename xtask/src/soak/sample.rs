@@ -110,6 +110,11 @@ fn names_of(role: Role) -> [Measure; 3] {
             kib("worker: anonymous memory, KiB"),
             kib("worker: PSS, KiB"),
         ],
+        Role::Warden => [
+            count("warden: open files"),
+            kib("warden: anonymous memory, KiB"),
+            kib("warden: PSS, KiB"),
+        ],
         Role::Holder => [
             count("holder: open files"),
             kib("holder: anonymous memory, KiB"),

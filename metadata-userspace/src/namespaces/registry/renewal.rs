@@ -5,8 +5,10 @@ use crate::namespaces::listener;
 use crate::supervisor::adoption::Found;
 
 impl Registry {
-    /// Has every proxy socket listen as it did before the worker had it.
-    pub fn renew_sockets(&mut self) {
+    /// Has every proxy socket listen as it did before a worker had it; tells whether one had
+    /// been ended.
+    pub fn renew_sockets(&mut self) -> bool {
+        let mut had_ended = false;
         let backlog = self.settings.backlog;
         for entry in self.entries.iter() {
             let netns = entry.namespace.id().inode;
@@ -14,9 +16,10 @@ impl Registry {
                 match listener::adopt(socket, backlog, netns) {
                     Ok(Found::Listening) => {}
                     Ok(Found::Ended) => {
-                        tracing::error!(netns, "the worker had ended a socket; it listens again");
+                        tracing::error!(netns, "a worker had ended a socket; it listens again");
                         // Who keeps sockets drops those that end.
                         self.unkept.push(socket.clone());
+                        had_ended = true;
                     }
                     Err(error) => tracing::error!(
                         netns, %error,
@@ -25,5 +28,6 @@ impl Registry {
                 }
             }
         }
+        had_ended
     }
 }

@@ -67,7 +67,7 @@ impl Fake {
     async fn order(&self) -> Order {
         loop {
             match self.control.receive().await.unwrap() {
-                (Order::Start | Order::Succession, _) => {}
+                (Order::Start, _) => {}
                 (order, _) => return order,
             }
         }
