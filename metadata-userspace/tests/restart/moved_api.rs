@@ -56,7 +56,7 @@ fn the_worker_of_before_reaches_the_api_of_before() -> Result<()> {
         assert_eq!(answer.status, 200, "{document}: {}", answer.text());
     }
     wait_ended(before)?;
-    wait::until("nobody listens at the port of before", LIMIT, || {
+    wait::until("nobody listens at the port of before", 2 * LIMIT, || {
         Ok(!listens(&old)?)
     })?;
     assert_eq!(site.guest.get(DOCUMENTS[1])?.status, 200);
@@ -80,7 +80,7 @@ fn no_request_fails_while_the_api_moves_and_comes_back() -> Result<()> {
         wait_ended(worker)
     })?;
     tally.assert_served("reloads and a restart with the API elsewhere");
-    wait::until("the same is kept as before", LIMIT, || {
+    wait::until("the same is kept as before", 2 * LIMIT, || {
         Ok(served.manager.kept() == kept)
     })?;
     assert!(listens(&old)? && !listens(&new)?);
