@@ -7,17 +7,16 @@ use hyper::StatusCode;
 use hyper::http::uri::PathAndQuery;
 
 /// Far above what clients of Nova ask for. uWSGI takes 4096 bytes of a head, in which the
-/// path stands three times, and ends the connection without a word or, behind Apache, has
-/// that answer 500 (`buffer-size`).
+/// path stands twice, and ends the connection without a word or, behind Apache, has that
+/// answer 500 (`buffer-size`).
 const LONGEST_TARGET: usize = 1024;
 
-/// What was asked, as far as it matters here.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Subject {
-    /// Whether nothing but Nova has an answer.
-    is_novas: bool,
-    /// Whether nothing but an outage makes it fail.
-    is_harmless: bool,
+/// What was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// What nobody else answers, and nothing but an outage makes fail.
+    Novas,
+    Anything,
 }
 
 /// What an answer shows.
@@ -35,14 +34,11 @@ impl Subject {
     /// Apache answers 503 when uWSGI does not read a body to its end, as of a password that
     /// is too long.
     pub(super) fn of(target: &PathAndQuery, has_body: bool) -> Self {
-        Self {
-            is_novas: is_novas(target.path()),
-            is_harmless: !has_body && target.as_str().len() <= LONGEST_TARGET,
+        let is_short = target.as_str().len() <= LONGEST_TARGET;
+        match is_short && !has_body && is_novas(target.path()) {
+            true => Self::Novas,
+            false => Self::Anything,
         }
-    }
-
-    pub(super) fn is_harmless(self) -> bool {
-        self.is_harmless
     }
 }
 
@@ -58,10 +54,11 @@ fn is_novas(path: &str) -> bool {
 
 impl Evidence {
     pub(super) fn of(subject: Subject, status: StatusCode) -> Self {
-        match status.as_u16() {
-            200..=299 | 404 | 409 if subject.is_novas => Self::AtWork,
-            403 if subject.is_novas => Self::Refuses,
-            502..=504 if subject.is_harmless => Self::Away,
+        match (subject, status.as_u16()) {
+            (Subject::Anything, _) => Self::None,
+            (_, 200..=299 | 404 | 409) => Self::AtWork,
+            (_, 403) => Self::Refuses,
+            (_, 502..=504) => Self::Away,
             _ => Self::None,
         }
     }

@@ -49,13 +49,15 @@ impl Health {
     }
 
     pub(super) fn failed(&self, subject: Subject, error: &NovaError) {
-        match error {
-            _ if !subject.is_harmless() => {}
+        let is_novas = !matches!(
+            error,
             NovaError::RequestBody(_)
-            | NovaError::Identity(_)
-            | NovaError::Path(_)
-            | NovaError::Busy(_) => {}
-            error => self.down(&logging::chain(error)),
+                | NovaError::Identity(_)
+                | NovaError::Path(_)
+                | NovaError::Busy(_)
+        );
+        if is_novas && subject == Subject::Novas {
+            self.down(&logging::chain(error));
         }
     }
 
@@ -122,8 +124,8 @@ mod tests {
     #[test]
     fn an_outage_is_one_whatever_was_before() {
         assert_eq!(after(&[("/openstack", 200)]), Some(true));
-        assert_eq!(after(&[("/openstack", 200), ("/x", 503)]), Some(false));
-        let again = [("/openstack", 200), ("/x", 503), ("/openstack", 404)];
+        assert_eq!(after(&[("/openstack", 200), ("/latest", 503)]), Some(false));
+        let again = [("/openstack", 200), ("/latest", 503), ("/openstack", 404)];
         assert_eq!(after(&again), Some(true));
     }
 
@@ -138,15 +140,15 @@ mod tests {
             ("/icons/", 200),
         ] {
             assert_eq!(after(&[good, other]), Some(true), "{other:?}");
-            assert_eq!(after(&[("/x", 503), other]), Some(false), "{other:?}");
+            assert_eq!(after(&[("/latest", 503), other]), Some(false), "{other:?}");
         }
     }
 
     #[test]
     fn what_a_guest_makes_fail_is_no_outage() {
-        let long = format!("/{}", "x".repeat(3000));
+        let long = format!("/openstack/{}", "x".repeat(3000));
         let with_body = Subject::of(&PathAndQuery::from_static("/openstack"), true);
-        for culprit in [subject(&long), with_body] {
+        for culprit in [subject(&long), with_body, subject("/icons/small")] {
             let good = (subject("/openstack"), 200);
             assert_eq!(after_subjects([good, (culprit, 503)]), Some(true));
             let dependencies = Dependencies::default();
