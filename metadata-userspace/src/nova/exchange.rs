@@ -240,6 +240,8 @@ impl Exchange {
         reusable: bool,
     ) -> Result<Response<Body>, NovaError> {
         refuse_redirection(&answer)?;
+        // Some servers send a body all the same: it would be the next guest's answer.
+        let reusable = reusable && *method != Method::HEAD;
         let pool = reusable.then(|| Arc::clone(&self.pool));
         Ok(answer::for_guest(method, answer, link, pool, self.deadline))
     }

@@ -9,7 +9,7 @@ mod uploads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
@@ -131,19 +131,34 @@ async fn connections_are_reused() {
 
 #[tokio::test]
 async fn a_connection_is_reused_after_chunks_and_after_no_body() {
-    let server = Scripted::start(|request| match request.starts_with("HEAD") {
-        true => b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n".to_vec(),
-        false => {
+    let is_empty = AtomicBool::new(true);
+    let server = Scripted::start(move |_| match is_empty.fetch_xor(true, Ordering::SeqCst) {
+        true => {
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n".to_vec()
         }
+        false => ok(""),
     })
     .await;
     let client = Client::of(server.address);
     for _ in 0..3 {
         assert_eq!(client.get().await.unwrap(), "ab");
-        client.send(Method::HEAD, body::empty()).await.unwrap();
+        assert_eq!(client.get().await.unwrap(), "");
     }
     assert_eq!(server.connections(), 1);
+}
+
+/// A guest writes its own user data: sent after a HEAD, it would be its neighbour's answer.
+#[tokio::test]
+async fn a_connection_is_not_reused_after_a_head() {
+    let server = Scripted::start(|request| match request.starts_with("HEAD") {
+        true => b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n".to_vec(),
+        false => ok("ab"),
+    })
+    .await;
+    let client = Client::of(server.address);
+    client.send(Method::HEAD, body::empty()).await.unwrap();
+    assert_eq!(client.get().await.unwrap(), "ab");
+    assert_eq!(server.connections(), 2);
 }
 
 #[tokio::test]
