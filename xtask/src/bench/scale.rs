@@ -33,8 +33,8 @@ use crate::lab::{http, inventory, proc};
 use crate::{process, stop};
 
 const NOTES: &[&str] = &[
-    "as a service: the sockets are held for the next daemon too, by a third process; idle \
-     routers with one interface each, and a guest behind each of those that are new",
+    "as a service: the sockets are held for the next daemon too, by a third process, and a \
+     fourth sees to the worker's end; idle routers with one interface each, and a guest behind each of those that are new",
     "cold start: from the start of the process to an answer in every router",
     "one more: from the name of its namespace to its guest's first answer, 200 times; whatever \
      else keeps a processor for some ms, also a thread of the kernel, is in it",
@@ -99,7 +99,7 @@ fn metadatad(binary: &Path, estate: &mut Estate, routers: usize) -> Result<Figur
     let (daemon, cold_start, ran) = started?;
     let pids = processes(&daemon)?;
     let idle = idle(pids)?;
-    let [supervisor, worker, holder] = pids.map(process);
+    let [supervisor, worker, holder, warden] = pids.map(process);
     let status_ms = median_ms(|| status(&daemon))?;
     let scrape_ms = median_ms(|| scrape(&daemon))?;
     let mut waits = arrivals(&newcomers, estate)?;
@@ -114,6 +114,7 @@ fn metadatad(binary: &Path, estate: &mut Estate, routers: usize) -> Result<Figur
         supervisor: supervisor?,
         worker: worker?,
         holder: holder?,
+        warden: warden?,
         kernel_kib,
         kib_per_further_router: None,
         idle,
@@ -169,14 +170,15 @@ fn arrivals(newcomers: &[Newcomer], estate: &Estate) -> Result<Vec<f64>> {
     waits.collect()
 }
 
-/// Supervisor, worker, and the one that holds the sockets for the next.
-fn processes(daemon: &Daemon) -> Result<[u32; 3]> {
-    let supervisor = daemon.pid();
+/// Supervisor, worker, the one that holds the sockets for the next, and the one that sees to
+/// the worker's end.
+fn processes(daemon: &Daemon) -> Result<[u32; 4]> {
+    let (supervisor, worker) = (daemon.pid(), daemon.worker_pid()?);
     let holder = proc::holder_of(supervisor)?;
-    Ok([supervisor, daemon.worker_pid()?, holder])
+    Ok([supervisor, worker, holder, proc::warden_of(worker)?])
 }
 
-fn idle(pids: [u32; 3]) -> Result<Idle> {
+fn idle(pids: [u32; 4]) -> Result<Idle> {
     let before = Ran::of(pids)?;
     thread::sleep(Duration::from_secs(IDLE_SECONDS));
     let after = Ran::of(pids)?;

@@ -58,6 +58,15 @@ pub fn holder_of(daemon: u32) -> Result<u32> {
     holder.context("there is no holder")
 }
 
+/// The process that sees to a worker's end, which has started it.
+///
+/// # Errors
+/// When there is none.
+pub fn warden_of(worker: u32) -> Result<u32> {
+    let warden = children(worker)?.into_iter().next();
+    warden.context("there is no warden")
+}
+
 fn count(directory: &str) -> Result<usize> {
     let entries = fs::read_dir(directory).with_context(|| format!("cannot read {directory}"))?;
     Ok(entries.count())

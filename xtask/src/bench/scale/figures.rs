@@ -26,6 +26,7 @@ pub(super) struct Figures {
     pub(super) supervisor: Process,
     pub(super) worker: Process,
     pub(super) holder: Process,
+    pub(super) warden: Process,
     /// KiB by which the kernel's memory grew when all were served.
     pub(super) kernel_kib: f64,
     /// All processes' private memory and the kernel's, beyond those with the smallest
@@ -64,10 +65,17 @@ pub(super) struct Haproxies {
 
 impl Figures {
     /// Memory of ours for each router beyond those of `fewer`.
-    #[allow(clippy::cast_precision_loss, reason = "KiB of three processes")]
+    #[allow(clippy::cast_precision_loss, reason = "KiB of some processes")]
     pub(super) fn kib_per_router_beyond(&self, fewer: &Self) -> f64 {
         let ours = |figures: &Self| {
-            let processes = [figures.supervisor, figures.worker, figures.holder];
+            let Self {
+                supervisor,
+                worker,
+                holder,
+                warden,
+                ..
+            } = figures;
+            let processes = [supervisor, worker, holder, warden];
             let private: u64 = processes.map(|process| process.private_kib).iter().sum();
             private as f64 + figures.kernel_kib
         };

@@ -20,6 +20,7 @@ const LINES: &[Line] = &[
     ("  open files", |f| f.worker.open_files.to_string()),
     ("holder, RSS KiB", |f| f.holder.rss_kib.to_string()),
     ("  open files", |f| f.holder.open_files.to_string()),
+    ("warden, private KiB", |f| f.warden.private_kib.to_string()),
     ("kernel, KiB", |f| format!("{:.0}", f.kernel_kib)),
     ("each further router, KiB", |f| {
         f.kib_per_further_router
