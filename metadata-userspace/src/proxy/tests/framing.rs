@@ -297,7 +297,11 @@ async fn when_something_before_nova_says_that_it_is_away_the_guest_comes_again()
         .await;
         let proxy = before(&nova, &config()).await;
         for method in ["GET", "HEAD", "POST"] {
-            let answer = raw(proxy.address, format!("{method} / HTTP/1.1\r\n{CLOSE}")).await;
+            let answer = raw(
+                proxy.address,
+                format!("{method} /openstack HTTP/1.1\r\n{CLOSE}"),
+            )
+            .await;
             let answer = answer.to_lowercase();
             assert!(answer.starts_with("http/1.1 503 "), "{status}: {answer}");
             let header = format!("retry-after: {after}\r\n");
