@@ -11,7 +11,8 @@ use tokio::net::UnixStream;
 
 use crate::status::Status;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longer than the worker waits for its supervisor.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {

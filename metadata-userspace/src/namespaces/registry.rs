@@ -1,6 +1,7 @@
 //! All namespaces of the host, each brought to what it should be in its turn.
 
 mod adoption;
+mod delay;
 mod departure;
 mod entries;
 mod leftovers;
@@ -14,7 +15,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
@@ -32,6 +33,7 @@ use crate::status::NamespaceState;
 use crate::supervisor::listeners::Listener;
 use crate::supervisor::orders::{ListenerId, ListenerRole};
 use crate::supervisor::worker_process::Command;
+use delay::tell_if_long;
 use departure::Leaving;
 use entries::{Entries, Entry, OpenSocket};
 use leftovers::Sweeping;
@@ -161,7 +163,9 @@ impl Registry {
         if let Some(name) = next.or_else(|| self.stirred.pop_first()) {
             // One look sees all that happened before.
             self.stirred.remove(&name);
+            let began = Instant::now();
             self.settle(&name);
+            tell_if_long(&name, began.elapsed());
         }
         if self.dirty.is_empty() && !self.has_looked {
             self.has_looked = true;

@@ -7,12 +7,14 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::status::HostState;
 
-/// A supervisor that does not answer within this is taken for busy or gone.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A supervisor that does not answer within this is taken for hanging or gone. It may wait
+/// some seconds for the kernel's lock of network configuration, which whoever deletes many
+/// interfaces holds; Prometheus waits 10 s by default.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The supervisor did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the supervisor did not say within 2 s how the host is doing")]
+#[error("the supervisor did not say within {} s how the host is doing", PATIENCE.as_secs())]
 pub struct NoAnswer;
 
 /// Questions that wait for one answer: however many operators ask at a time,
