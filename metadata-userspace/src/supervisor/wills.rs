@@ -48,8 +48,9 @@ impl Wills {
 
     /// Tells all workers that another serves everything.
     pub fn execute(&mut self) -> io::Result<()> {
+        // Whoever cannot be watched is told all the same.
+        self.open.iter().for_each(take_over);
         for will in self.open.drain(..) {
-            take_over(&will);
             self.executed.push(watch(will)?);
         }
         Ok(())
