@@ -77,7 +77,7 @@ impl Exchange {
     ) -> Result<Response<Body>, NovaError> {
         let subject = Subject::of(asked.target, !upload.is_empty());
         let answer = match upload {
-            Upload::Whole(body) => self.in_line(asked, body, wait).await?,
+            Upload::Whole(body) => self.in_line(asked, subject, body, wait).await?,
             Upload::Streamed(body) => self.streamed(asked, body, wait).await?,
         };
         if Evidence::of(subject, answer.status()) == Evidence::AtWork {
@@ -98,11 +98,11 @@ impl Exchange {
     async fn in_line(
         &self,
         asked: Asked<'_>,
+        subject: Subject,
         body: Body,
         wait: &Wait,
     ) -> Result<Response<Body>, NovaError> {
         let instance = &asked.instance.id;
-        let subject = Subject::of(asked.target, !body.is_end_stream());
         let place = self.place(instance, wait).await?;
         let started = Instant::now();
         let limit = wait.for_nova();

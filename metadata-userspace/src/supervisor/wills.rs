@@ -98,10 +98,7 @@ fn is_over(will: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(will.as_fd(), PollFlags::empty())];
     let is_polled = poll(&mut polled, PollTimeout::ZERO).is_ok();
     let [polled] = polled;
-    !is_polled
-        || polled
-            .revents()
-            .is_some_and(|happened| !happened.is_empty())
+    !is_polled || polled.any() == Some(true)
 }
 
 /// How many bytes nobody has read: pipe(7) tells it at either end.

@@ -119,7 +119,7 @@ fn readable(worker: &OwnedFd) -> PollFd<'_> {
 }
 
 fn happened(polled: &PollFd<'_>) -> bool {
-    polled.revents().is_some_and(|events| !events.is_empty())
+    polled.any() == Some(true)
 }
 
 fn wait(polled: &mut [PollFd<'_>], limit: PollTimeout) -> io::Result<()> {

@@ -162,20 +162,26 @@ fn a_namespace_that_goes_is_not_kept_alive() -> Result<()> {
     wait::until("the guests' sockets are closed", LIMIT, without)
 }
 
+impl Served {
+    fn await_another_holder(&mut self) -> Result<()> {
+        let supervisor = self.site.daemon.pid();
+        wait::until("another holds all", LIMIT, || {
+            // One that was just made is not yet known by its name.
+            let Ok(holder) = Holder::of(supervisor) else {
+                return Ok(false);
+            };
+            self.holder = holder;
+            Ok(self.holder.sockets().is_ok_and(|sockets| sockets == 2))
+        })
+    }
+}
+
 #[test]
 fn a_holder_that_is_lost_is_replaced() -> Result<()> {
     let mut served = Served::create()?;
     send(served.holder.0, Signal::SIGKILL)?;
     served.site.daemon.wait_log(&["lost the holder"])?;
-    let supervisor = served.site.daemon.pid();
-    wait::until("a new one holds all", LIMIT, || {
-        // One that was just made is not yet known by its name.
-        let Ok(holder) = Holder::of(supervisor) else {
-            return Ok(false);
-        };
-        served.holder = holder;
-        Ok(served.holder.sockets().is_ok_and(|sockets| sockets == 2))
-    })?;
+    served.await_another_holder()?;
     let guest = guest_of(&served.site);
     during(&guest, || served.restart())?.assert_served("a restart with a new holder");
     Ok(())
@@ -193,13 +199,7 @@ fn a_holder_that_cannot_be_started_is_tried_again() -> Result<()> {
         .daemon
         .wait_log(&["ERROR", "cannot have guests' sockets held", "trying again"])?;
     calls.clear();
-    wait::until("another one holds all", LIMIT, || {
-        let Ok(holder) = Holder::of(supervisor) else {
-            return Ok(false);
-        };
-        served.holder = holder;
-        Ok(served.holder.sockets().is_ok_and(|sockets| sockets == 2))
-    })?;
+    served.await_another_holder()?;
     let guest = guest_of(&served.site);
     during(&guest, || served.restart())?.assert_served("a restart with a late holder");
     Ok(())
