@@ -123,6 +123,9 @@ pub struct VerdictCount {
 pub struct Status {
     #[serde(flatten)]
     pub host: HostState,
+    /// If the supervisor did not answer, how old what is said of the host is, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub supervisor_silent_for: Option<u64>,
     /// What the worker counted since it started.
     #[serde(flatten)]
     pub totals: Totals,

@@ -3,12 +3,11 @@
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::net::Ipv4Addr;
-use std::os::unix::net::UnixStream;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use xtask::lab::daemon::{Daemon, Setup};
 use xtask::lab::guest::Guest;
-use xtask::lab::http::{self, Response};
+use xtask::lab::http::Response;
 use xtask::lab::inventory::{self, Instance};
 use xtask::lab::network::Network;
 use xtask::lab::router::{Router, Subnet};
@@ -79,11 +78,8 @@ impl Neighbours {
     }
 
     fn pretenders(&self) -> Result<u64> {
-        let mut stream = UnixStream::connect(self.daemon.admin_socket())?;
-        let metrics = http::get(&mut stream, "/metrics", "Connection: close\r\n")?.text();
-        let name = "metadatad_agent_resolutions_total{outcome=\"pretender\"} ";
-        let value = metrics.lines().find_map(|line| line.strip_prefix(name));
-        Ok(value.context("no such metric")?.parse()?)
+        let name = "metadatad_agent_resolutions_total{outcome=\"pretender\"}";
+        self.daemon.metric(name)
     }
 }
 

@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// all along, of which even a slow leak would be seen.
 ///
 /// # Errors
-/// When something cannot be made, or a daemon does not come back.
+/// When something cannot be made.
 pub fn soak(binary: &Path, plan: Plan) -> Result<Report> {
     let start = Instant::now();
     let fates = [Fate::Killed, Fate::Spared];

@@ -1,39 +1,49 @@
 //! The supervisor's view of the host as Prometheus metrics.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
 
 use crate::status::{HostState, ServingState};
+use crate::worker::host_state::{HostStateDesk, Seen};
 
-/// The latest [`HostState`], encoded whenever metrics are.
-#[derive(Clone, Debug, Default)]
-pub struct HostCollector(Arc<Mutex<HostState>>);
+/// What the supervisor said last, encoded whenever metrics are. Nothing before it has said
+/// anything.
+#[derive(Clone, Debug)]
+pub struct HostCollector(HostStateDesk);
 
 impl HostCollector {
-    pub fn set(&self, state: HostState) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    pub fn new(desk: HostStateDesk) -> Self {
+        Self(desk)
     }
 }
 
 impl Collector for HostCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let state = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        encode_verdicts(&mut encoder, &state)?;
-        encode_namespaces(&mut encoder, &state)?;
-        let restarts = ConstCounter::new(state.worker.restarts);
+        let Some(Seen { host, at }) = self.0.last() else {
+            return Ok(());
+        };
+        encode_verdicts(&mut encoder, &host)?;
+        encode_namespaces(&mut encoder, &host)?;
+        let restarts = ConstCounter::new(host.worker.restarts);
         let help = "Workers that had to be replaced.";
-        let encoder =
-            encoder.encode_descriptor("worker_restarts", help, None, MetricType::Counter)?;
-        restarts.encode(encoder)
+        restarts.encode(encoder.encode_descriptor(
+            "worker_restarts",
+            help,
+            None,
+            MetricType::Counter,
+        )?)?;
+        let age = ConstGauge::new(at.elapsed().as_secs_f64());
+        let help = "How old what the supervisor said of the host is; old when it does not answer.";
+        age.encode(encoder.encode_descriptor(
+            "host_state_age",
+            help,
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?)
     }
 }
 

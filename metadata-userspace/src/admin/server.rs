@@ -12,13 +12,13 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::collector::HostCollector;
 use crate::accept::AcceptFaults;
 use crate::body::{Body, full};
 use crate::metrics::Metrics;
-use crate::status::{SandboxState, Status};
+use crate::status::{HostState, SandboxState, Status};
 use crate::worker::host_state::{HostStateDesk, NoAnswer};
 
 /// How long an operator's tool may take to send its request.
@@ -28,22 +28,14 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Admin {
     desk: HostStateDesk,
     metrics: Arc<Metrics>,
-    host: HostCollector,
     sandbox: SandboxState,
 }
 
 impl Admin {
-    /// `host` must be registered in `metrics`.
-    pub fn new(
-        desk: HostStateDesk,
-        metrics: Arc<Metrics>,
-        host: HostCollector,
-        sandbox: SandboxState,
-    ) -> Self {
+    pub fn new(desk: HostStateDesk, metrics: Arc<Metrics>, sandbox: SandboxState) -> Self {
         Self {
             desk,
             metrics,
-            host,
             sandbox,
         }
     }
@@ -60,10 +52,7 @@ impl Admin {
                 .status()
                 .await
                 .unwrap_or_else(|error| unavailable(&error)),
-            "/metrics" => self
-                .metrics()
-                .await
-                .unwrap_or_else(|error| unavailable(&error)),
+            "/metrics" => self.metrics().await,
             "/ready" => text(StatusCode::OK, "ready\n"),
             _ => text(
                 StatusCode::NOT_FOUND,
@@ -73,9 +62,11 @@ impl Admin {
     }
 
     async fn status(&self) -> Result<Response<Body>, NoAnswer> {
-        let host = self.desk.ask().await?;
+        let asked = Instant::now();
+        let seen = self.desk.ask().await?;
         let status = Status {
-            host,
+            host: HostState::clone(&seen.host),
+            supervisor_silent_for: (seen.at < asked).then(|| seen.at.elapsed().as_secs()),
             totals: self.metrics.totals(),
             sandbox: self.sandbox,
         };
@@ -88,16 +79,18 @@ impl Admin {
         })
     }
 
-    async fn metrics(&self) -> Result<Response<Body>, NoAnswer> {
-        self.host.set(self.desk.ask().await?);
+    async fn metrics(&self) -> Response<Body> {
+        // What the worker counted does not wait for the supervisor, and of the host the age is
+        // a metric too.
+        let _ = self.desk.ask().await;
         let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        Ok(match self.metrics.encode() {
+        match self.metrics.encode() {
             Ok(text) => with_type(content_type, Response::new(full(text))),
             Err(_) => text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the metrics cannot be written\n",
             ),
-        })
+        }
     }
 }
 

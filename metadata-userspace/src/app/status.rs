@@ -34,6 +34,9 @@ fn render(status: &Status) -> String {
         "worker",
         &format!("{worker}, replaced {} times", host.worker.restarts),
     );
+    if let Some(seconds) = status.supervisor_silent_for {
+        line(&mut text, "PROBLEM", &silence(seconds));
+    }
     for problem in &host.problems {
         line(&mut text, "PROBLEM", problem);
     }
@@ -94,6 +97,13 @@ fn render(status: &Status) -> String {
         text.push_str(&render_namespace(namespace));
     }
     text
+}
+
+fn silence(seconds: u64) -> String {
+    format!(
+        "the supervisor does not answer; what is said of the host is {seconds} s old. It may wait \
+         for the kernel, when many interfaces are deleted; its log says at which namespace"
+    )
 }
 
 fn refused(by_reason: &BTreeMap<String, u64>) -> String {
@@ -254,6 +264,7 @@ mod tests {
         };
         let status = Status {
             host,
+            supervisor_silent_for: Some(12),
             totals,
             sandbox,
         };
@@ -262,6 +273,9 @@ mod tests {
             text,
             "version     1.2.3\n\
              worker      pid 9, replaced 1 times\n\
+             PROBLEM     the supervisor does not answer; what is said of the host is 12 s old. \
+             It may wait for the kernel, when many interfaces are deleted; its log says at which \
+             namespace\n\
              PROBLEM     the port for metrics is taken\n\
              sandbox     seccomp, Landlock ABI 7\n\
              programs    metadata_steer id 4\n\

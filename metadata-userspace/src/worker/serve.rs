@@ -106,9 +106,9 @@ impl Worker {
             rabbit_tls,
         } = briefing;
         let connections = ConnectionDesk::default();
-        let (desk, host) = (HostStateDesk::default(), HostCollector::default());
+        let desk = HostStateDesk::default();
         let mut metrics = Metrics::new();
-        metrics.collect(Box::new(host.clone()));
+        metrics.collect(Box::new(HostCollector::new(desk.clone())));
         let metrics = Arc::new(metrics);
         let inventory = Arc::new(ArcSwap::from_pointee(inventory));
         let nova = Nova::new(
@@ -146,7 +146,7 @@ impl Worker {
         threads.spawn(&tasks, || Ok(logged(Arc::clone(&proxy).serve())))?;
         Ok(Self {
             api: embedded_api(&config, &inventory)?.map(Arc::new),
-            admin: Arc::new(Admin::new(desk.clone(), metrics, host, sandbox)),
+            admin: Arc::new(Admin::new(desk.clone(), metrics, sandbox)),
             proxy,
             agent,
             inventory,
@@ -205,8 +205,8 @@ impl Worker {
             }
             Order::LookedUp(LookedUp { host, found }) => self.names.answer(&host, found),
             Order::HostState => match from_memory_file(file) {
-                Ok(state) => self.desk.answer(&state),
-                // Whoever asked hears that there was no answer.
+                Ok(state) => self.desk.answer(state),
+                // Whoever asked hears what the supervisor said before.
                 Err(ControlError::NoFile) => {}
                 Err(error) => return Err(error.into()),
             },

@@ -5,6 +5,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use serde_json::Value;
+use xtask::lab::daemon;
 use xtask::lab::service_manager::ServiceManager;
 use xtask::lab::threads::Ran;
 use xtask::lab::{http, wait};
@@ -15,6 +17,8 @@ use crate::{DOCUMENT, Estate, LIMIT, Stopped, guest_of};
 const TWO_QUESTIONS: Duration = Duration::from_secs(11);
 /// `WatchdogSec=`, which the unit has longer.
 const WATCHDOG: Duration = Duration::from_secs(1);
+/// A metric, in seconds.
+const HOST_STATE_AGE: &str = "metadatad_host_state_age_seconds";
 
 #[test]
 fn a_worker_that_hangs_is_replaced_and_who_waits_is_answered() -> Result<()> {
@@ -49,14 +53,17 @@ fn a_supervisor_that_hangs_leaves_guests_served_and_does_later_what_it_missed() 
     let newcomer = estate.newcomer()?;
     assert_eq!(http::get(&mut connected, DOCUMENT, "")?.status, 200);
     estate.is_served()?;
-    let silence = estate
-        .site
-        .daemon
-        .status()
-        .map_err(|error| error.to_string());
-    assert!(silence.is_err_and(|error| error.contains("did not answer")));
+    let last_known = estate.site.daemon.status()?;
+    let since = last_known["supervisor_silent_for"].as_u64();
+    assert!(since.is_some_and(|seconds| seconds >= 5), "{last_known}");
+    let served = estate.site.router.namespace().name();
+    assert!(daemon::serves(&last_known, served), "{last_known}");
+    assert!(estate.site.daemon.metric::<f64>(HOST_STATE_AGE)? >= 5.0);
     drop(stopped);
     missed.estate.wait_newcomer_served(&newcomer)?;
+    let daemon = &missed.estate.site.daemon;
+    assert_eq!(daemon.status()?["supervisor_silent_for"], Value::Null);
+    assert!(daemon.metric::<f64>(HOST_STATE_AGE)? < 5.0);
     missed.wait_said_that_it_lives()?;
     assert_eq!(missed.estate.site.daemon.worker_pid()?, worker);
     Ok(())

@@ -10,7 +10,7 @@ use xtask::lab::inventory::{self, Instance};
 use xtask::lab::router::{Router, Subnet};
 use xtask::lab::unique;
 
-use super::{Api, BOOT, Cloud, METADATAD, assert_fresh, assert_stale, metric};
+use super::{Api, BOOT, Cloud, METADATAD, assert_fresh, assert_stale};
 
 const PASSWORD: &str = "/openstack/latest/password";
 
@@ -33,7 +33,7 @@ fn a_document_is_given_again_and_a_password_never() -> Result<()> {
     assert!(again.header("age").is_some());
     assert_eq!(again.header("warning"), None);
     let cached = "metadatad_nova_cached_answers_total";
-    assert_eq!(metric(&cloud.site.daemon, cached)?, 1);
+    assert_eq!(cloud.site.daemon.metric::<u64>(cached)?, 1);
     let spellings = [
         PASSWORD,
         "/openstack/latest/password/",
@@ -47,7 +47,7 @@ fn a_document_is_given_again_and_a_password_never() -> Result<()> {
         assert_eq!(cloud.get(spelling)?.text(), "c2VjcmV0");
     }
     assert_eq!(post_password(&cloud, "b3RoZXI=")?.status, 409);
-    assert_eq!(metric(&cloud.site.daemon, cached)?, 1);
+    assert_eq!(cloud.site.daemon.metric::<u64>(cached)?, 1);
     drop(api);
     assert_eq!(cloud.get(PASSWORD)?.status, 503);
     Ok(())

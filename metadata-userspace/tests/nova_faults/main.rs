@@ -9,11 +9,9 @@ mod outages;
 mod patience;
 mod shared;
 
-use std::os::unix::net::UnixStream;
-
 use anyhow::{Context, Result};
 use xtask::lab::daemon::{Daemon, Setup};
-use xtask::lab::http::{self, Response};
+use xtask::lab::http::Response;
 use xtask::lab::site::Site;
 use xtask::lab::unique;
 
@@ -95,14 +93,4 @@ fn nova(daemon: &Daemon) -> Result<(bool, String)> {
     let up = nova["up"].as_bool().context("not heard of")?;
     let problem = nova["problem"].as_str().unwrap_or_default();
     Ok((up, problem.to_owned()))
-}
-
-/// A number from the metrics.
-fn metric(daemon: &Daemon, name: &str) -> Result<u64> {
-    let mut stream = UnixStream::connect(daemon.admin_socket())?;
-    let text = http::get(&mut stream, "/metrics", "Connection: close\r\n")?.text();
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    Ok(value.with_context(|| format!("no {name}"))?.parse()?)
 }

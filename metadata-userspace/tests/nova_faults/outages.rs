@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::fake::{Fake, answer};
-use super::{Api, BOOT, Cloud, assert_fresh, assert_stale, assert_worth_another_try, metric, nova};
+use super::{Api, BOOT, Cloud, assert_fresh, assert_stale, assert_worth_another_try, nova};
 
 const UNKNOWN: &str = "/latest/meta-data/hostname";
 
@@ -30,7 +30,10 @@ fn a_guest_reboots_while_nova_is_stopped() -> Result<()> {
     let (up, problem) = nova(daemon)?;
     assert!(!up && problem.contains("cannot be reached"), "{problem}");
     let boot = u64::try_from(BOOT.len())?;
-    assert_eq!(metric(daemon, "metadatad_nova_stale_answers_total")?, boot);
+    assert_eq!(
+        daemon.metric::<u64>("metadatad_nova_stale_answers_total")?,
+        boot
+    );
     daemon.wait_log(&[
         "a guest gets its last good answer",
         &cloud.site.instance.uuid,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use xtask::lab::cloud_init;
 
+use super::Cloud;
 use super::fake::{Fake, answer};
-use super::{Cloud, metric};
 
 const URL: &str = "http://169.254.169.254/openstack/latest/meta_data.json";
 
@@ -17,7 +17,10 @@ fn cloud_init_waits_for_a_nova_that_takes_longer() -> Result<()> {
     let _fake = Fake::start(cloud.port, &words, Duration::from_secs(15))?;
     let read = cloud_init::read(cloud.site.guest.namespace(), URL)?;
     assert_eq!(read, "at last");
-    let interim = metric(&cloud.site.daemon, "metadatad_proxy_interim_answers_total")?;
+    let interim = cloud
+        .site
+        .daemon
+        .metric::<u64>("metadatad_proxy_interim_answers_total")?;
     assert!(interim > 0);
     Ok(())
 }

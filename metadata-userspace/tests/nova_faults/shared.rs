@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use xtask::lab::http;
 
 use super::fake::{Fake, answer};
-use super::{Cloud, assert_fresh, assert_worth_another_try, metric};
+use super::{Cloud, assert_fresh, assert_worth_another_try};
 
 const PATH: &str = "/openstack/latest/meta_data.json";
 const CONNECTIONS: usize = 64;
@@ -35,7 +35,10 @@ fn sixty_four_requests_are_one_to_nova() -> Result<()> {
     }
     assert!(started.elapsed() < Duration::from_secs(6));
     assert_eq!(fake.requests(), 1);
-    let shared = metric(&cloud.site.daemon, "metadatad_nova_shared_answers_total")?;
+    let shared = cloud
+        .site
+        .daemon
+        .metric::<u64>("metadatad_nova_shared_answers_total")?;
     assert_eq!(shared, 63);
     Ok(())
 }

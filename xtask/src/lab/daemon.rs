@@ -2,6 +2,7 @@
 //! other on the machine, and removed with every trace.
 
 mod log;
+mod metric;
 mod setup;
 mod unit;
 

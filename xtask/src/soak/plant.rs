@@ -83,6 +83,8 @@ pub(super) struct Story {
     pub(super) samples: Vec<Sample>,
     /// Lines of the log that tell of errors, without numbers, and how many there were.
     pub(super) errors: Vec<(String, usize)>,
+    /// Why it ended before its time.
+    pub(super) cut_short: Option<anyhow::Error>,
 }
 
 impl Plant {
@@ -124,10 +126,11 @@ impl Plant {
         })
     }
 
-    /// Has it all happen.
+    /// Has it all happen. It is cut short when the daemon does not come back, or does not come
+    /// to rest.
     ///
     /// # Errors
-    /// When the daemon does not come back, or does not come to rest.
+    /// When it cannot begin.
     pub(super) fn live(mut self, plan: Plan, start: Instant) -> Result<Story> {
         let guests: Vec<Guest> = self.permanent.iter().map(|lot| lot.guest_again()).collect();
         let line = self.line.clone();
@@ -136,9 +139,12 @@ impl Plant {
                 .iter()
                 .map(|guest| scope.spawn(|| load::ask(guest, &line)))
                 .collect();
-            let lived = self.act_until(plan, start);
+            let story = self.begin().map(|mut story| {
+                story.cut_short = self.go_on(&mut story, plan, start).err();
+                story
+            });
             line.is_over.store(true, SeqCst);
-            let mut story = lived?;
+            let mut story = story?;
             for guest in asking {
                 let tally = guest.join().map_err(|_| anyhow!("a guest panicked"))?;
                 story.tally.add(tally);
@@ -147,16 +153,20 @@ impl Plant {
         })
     }
 
-    fn act_until(&mut self, plan: Plan, start: Instant) -> Result<Story> {
+    fn begin(&mut self) -> Result<Story> {
         self.rest()?;
-        let mut story = Story {
+        Ok(Story {
             fate: self.fate,
             began_with: self.processes(),
             acts: Vec::new(),
             tally: Tally::default(),
             samples: Vec::new(),
             errors: Vec::new(),
-        };
+            cut_short: None,
+        })
+    }
+
+    fn go_on(&mut self, story: &mut Story, plan: Plan, start: Instant) -> Result<()> {
         let mut random = Rng::with_seed(plan.seed);
         while start.elapsed() < plan.duration {
             let period = Instant::now();
@@ -175,7 +185,7 @@ impl Plant {
             story.samples.push(sample);
             self.read_log(&mut story.errors);
         }
-        Ok(story)
+        Ok(())
     }
 
     /// Without guests' connections.

@@ -34,7 +34,7 @@ impl Report {
 
     /// # Errors
     /// When a request failed that no killed worker had, or something leaks, or a daemon
-    /// that nobody touched did not live as if so.
+    /// that nobody touched did not live as if so, or did not come back or to rest.
     pub fn judge(&self) -> Result<()> {
         let mut faults = Vec::new();
         for story in &self.stories {
@@ -52,6 +52,9 @@ impl Report {
 impl Story {
     fn faults(&self) -> Vec<String> {
         let mut faults = self.faults_of_requests();
+        if let Some(error) = &self.cut_short {
+            faults.push(format!("it was cut short: {error:#}"));
+        }
         if self.fate == Fate::Spared {
             faults.extend(self.faults_of_a_life());
         }
