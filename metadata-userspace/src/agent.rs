@@ -85,7 +85,7 @@ impl Agent {
         queue: &Queue,
         patience: Patience,
     ) -> Answer {
-        if let Some(refusal) = reply::refuse_method(request.method()) {
+        if let Some(refusal) = reply::refuse(&request) {
             return refusal.into();
         }
         let instance = match self.who(requester).await {

@@ -104,8 +104,8 @@ impl Nova {
         let mut upload = Upload::none();
         if !body.is_end_stream() {
             // Boxed, so that the many requests without a body are no larger.
-            let held = Box::pin(Upload::held(body, deadline)).await;
-            upload = held.map_err(|fault| Arc::new(NovaError::RequestBody(fault)))?;
+            let received = Box::pin(self.exchange.uploads.receive(body, deadline)).await;
+            upload = received.map_err(Arc::new)?;
             // The time before was the guest's.
             wait = Wait::new(deadline, patience);
         }

@@ -1,8 +1,8 @@
 //! Short plain-text answers that this daemon gives itself.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Method, Response, StatusCode};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use hyper::{Method, Request, Response, StatusCode};
 
 use crate::body::request::RequestFault;
 use crate::body::{self, Body};
@@ -38,16 +38,31 @@ pub fn retry_after(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
+/// To requests that no hop behind this one should see.
+pub fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
+    refuse_method(request.method()).or_else(|| refuse_coding(request.headers()))
+}
+
 /// What no metadata service is asked with. A server that echoes a TRACE, as Apache does by
 /// default, would give the guest the signature that Nova trusts (RFC 9110, 9.3.8); what
 /// follows an answered CONNECT is no HTTP any more to a proxy in between (9.3.6).
-pub fn refuse_method(method: &Method) -> Option<Response<Body>> {
+fn refuse_method(method: &Method) -> Option<Response<Body>> {
     let message = match *method {
         Method::CONNECT => "This is no proxy to elsewhere.",
         Method::TRACE => "Requests are not echoed here.",
         _ => return None,
     };
     Some(text(StatusCode::METHOD_NOT_ALLOWED, message))
+}
+
+/// A body that is encoded otherwise than in chunks: the next hop would get it as it is, and
+/// nothing would say so any more (RFC 9112, 6.1).
+fn refuse_coding(headers: &HeaderMap) -> Option<Response<Body>> {
+    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = lines.next()?;
+    let is_chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let message = "Of transfer codings only chunked is known here.";
+    (!is_chunked || lines.next().is_some()).then(|| text(StatusCode::NOT_IMPLEMENTED, message))
 }
 
 /// To a sender who failed to send its body.

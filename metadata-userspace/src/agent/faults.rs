@@ -23,6 +23,9 @@ pub(super) fn answer(error: &NovaError) -> Response<Body> {
         NovaError::Queued(_) => {
             reply::unavailable("Earlier requests of this guest are still not answered.")
         }
+        NovaError::Crowded(_) => {
+            reply::unavailable("Too many long bodies are being sent to the metadata service.")
+        }
         NovaError::Malformed(_) | NovaError::Redirect { .. } => {
             reply::unavailable("The metadata service gave an answer that cannot be passed on.")
         }

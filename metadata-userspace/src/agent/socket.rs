@@ -37,6 +37,10 @@ const LIMITS: BodyLimits = BodyLimits {
     silence: PATIENCE,
 };
 
+/// Bytes of a connection that are read ahead. haproxy's own buffer, and so the longest head
+/// that comes from one, is half of it.
+const BUFFER: usize = 32 * 1024;
+
 /// Serves until `drain`; then lets requests in flight end. Drop the future to
 /// end at once: no task outlives it.
 pub async fn serve(
@@ -84,6 +88,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .half_close(true)
+        .max_buf_size(BUFFER)
         .serve_connection(
             io,
             service_fn(|request| {

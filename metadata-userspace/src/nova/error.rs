@@ -20,6 +20,8 @@ pub enum NovaError {
     Busy(Duration),
     #[error("earlier requests of the same guest were not answered within {0:?}")]
     Queued(Duration),
+    #[error("too many guests send long bodies; the request's was not read within {0:?}")]
+    Crowded(Duration),
     #[error("the connection ended before the answer")]
     Lost(#[source] hyper::Error),
     #[error("the answer broke off")]

@@ -16,7 +16,7 @@ use super::health::Health;
 use super::line::{Line, Place};
 use super::pace::paced;
 use super::request::{Asked, RequestMaker};
-use super::upload::Upload;
+use super::upload::{Upload, Uploads};
 use super::wait::Wait;
 use crate::body::request::RequestFault;
 use crate::body::{self, Body};
@@ -41,6 +41,7 @@ pub(super) struct Exchange {
     pub(super) hang: Hang,
     pub(super) health: Health,
     pub(super) line: Arc<Line>,
+    pub(super) uploads: Uploads,
     streams: Queue,
     metrics: NovaMetrics,
     refusals: Occasionally,
@@ -61,6 +62,7 @@ impl Exchange {
             hang: Hang::new(config.deadline),
             health: Health::new(dependency),
             line: Arc::default(),
+            uploads: Uploads::default(),
             streams: Queue::new(STREAMS),
             metrics,
             refusals: Occasionally::default(),
@@ -77,8 +79,8 @@ impl Exchange {
     ) -> Result<Response<Body>, NovaError> {
         let subject = Subject::of(asked.target, !upload.is_empty());
         let answer = match upload {
-            Upload::Whole(body) => self.in_line(asked, subject, body, wait).await?,
-            Upload::Streamed(body) => self.streamed(asked, body, wait).await?,
+            Upload::Whole(body, _room) => self.in_line(asked, subject, body, wait).await?,
+            Upload::Streamed(body, _room) => self.streamed(asked, body, wait).await?,
         };
         if Evidence::of(subject, answer.status()) == Evidence::AtWork {
             self.hang.answered();

@@ -66,7 +66,7 @@ mod tests {
             method,
             target: &path::target(&target.parse().unwrap()).unwrap(),
         };
-        Question::of(asked, &Upload::Whole(body))
+        Question::of(asked, &Upload::Whole(body, None))
     }
 
     fn get(target: &str) -> Option<Question> {

@@ -98,7 +98,7 @@ fn refusal(guest: &Guest, request: &Request<Incoming>) -> Option<Response<Body>>
     if let Some(response) = guest.too_often() {
         return Some(response);
     }
-    if let Some(response) = reply::refuse_method(request.method()) {
+    if let Some(response) = reply::refuse(request) {
         return Some(response);
     }
     let target = request.uri().path_and_query();

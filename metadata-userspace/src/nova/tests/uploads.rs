@@ -11,6 +11,7 @@ use tokio::time::{Interval, interval, sleep};
 use super::*;
 use crate::body::request::RequestFault;
 use crate::body::{self, BodyError};
+use crate::within::within;
 
 /// More than is held back; then nothing for ever.
 struct Stalls(Option<Bytes>);
@@ -69,6 +70,42 @@ async fn it_says_nothing_about_nova() {
     let slow = matches!(answer, Err(NovaError::RequestBody(RequestFault::Slow(_))));
     assert!(slow, "{answer:?}");
     assert_eq!(client.is_up(), None);
+}
+
+/// More than a password has, less than is held back; then nothing for ever.
+fn stalls_early() -> Body {
+    Stalls(Some(Bytes::from(vec![b'y'; 10_000]))).boxed_unsync()
+}
+
+#[tokio::test]
+async fn of_all_guests_a_few_long_bodies_are_held_and_every_short_one() {
+    let server = Scripted::constant("hello").await;
+    let mut config = nova_config(server.address);
+    config.deadline = Duration::from_secs(3);
+    let client = Arc::new(Client::new(&config));
+    let mut stalling = JoinSet::new();
+    for _ in 0..64 {
+        let client = Arc::clone(&client);
+        stalling.spawn(async move { client.send(Method::POST, stalls_early()).await });
+    }
+    let others = async {
+        sleep(Duration::from_millis(200)).await;
+        let [password, long] = [1020, 5000].map(|length| body::full(vec![b'y'; length]));
+        let password = client.send(Method::POST, password).await;
+        let long = within(
+            Duration::from_secs(1),
+            std::pin::pin!(client.send(Method::POST, long)),
+        )
+        .await;
+        (password, long.is_some())
+    };
+    let (password, was_long_taken) = others.await;
+    assert_eq!(text(password.unwrap()).await, "hello");
+    assert!(!was_long_taken);
+    for answer in stalling.join_all().await {
+        let slow = matches!(answer, Err(NovaError::RequestBody(RequestFault::Slow(_))));
+        assert!(slow, "{answer:?}");
+    }
 }
 
 /// A byte now and then, for ever.

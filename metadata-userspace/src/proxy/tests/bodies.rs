@@ -123,6 +123,19 @@ async fn short_chunked_bodies_get_a_length_and_lose_their_trailers() {
     );
 }
 
+/// Nova would take the compressed bytes for the body.
+#[tokio::test]
+async fn no_other_coding_of_a_body_is_passed_on() {
+    let nova = Scripted::constant("").await;
+    let proxy = before(&nova, &config()).await;
+    for codings in ["gzip, chunked", "chunked\r\nTransfer-Encoding: chunked"] {
+        let head = format!("{HEAD}Connection: close\r\nTransfer-Encoding: {codings}\r\n\r\n");
+        let answer = raw(proxy.address, format!("{head}3\r\nsec\r\n0\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 501 "), "{codings}: {answer}");
+    }
+    assert_eq!(nova.seen(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn long_chunked_bodies_are_streamed() {
     let nova = Scripted::start(|request| ok(&request.matches('y').count().to_string())).await;
