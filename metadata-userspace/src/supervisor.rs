@@ -26,6 +26,7 @@ pub mod sockets;
 pub mod spawn;
 pub mod succession;
 pub mod successor;
+mod unix_table;
 pub mod vigil;
 pub mod wills;
 pub mod worker_process;

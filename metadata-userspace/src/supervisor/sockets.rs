@@ -15,6 +15,7 @@ use nix::unistd::{Gid, Pid, Uid};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::predecessor::{has_ended, suspects, wait_while};
+use super::unix_table::is_bound;
 use crate::rights::{Way, act_on, act_on_entry, as_user, directory_of};
 
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +93,13 @@ fn answerer(kind: Type, path: &Path) -> Answerer {
         Some(Ok(_)) => Answerer::Program,
         // It does not accept those who wait already.
         Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Answerer::Program,
+        // Root's socket in a directory of Neutron's, where its owner's rights have to do.
+        Some(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            match is_bound(path) {
+                Ok(false) => Answerer::Nobody,
+                Ok(true) | Err(_) => Answerer::Program,
+            }
+        }
         Some(Err(_)) | None => Answerer::Nobody,
     }
 }
@@ -257,6 +265,9 @@ pub fn owner(path: &Path) -> io::Result<(Uid, Gid)> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::os::unix::fs::chown;
+    use std::os::unix::net::UnixListener;
+
     use super::*;
 
     fn ours(mode: u32) -> Access {
@@ -333,6 +344,22 @@ mod tests {
             unix(Type::STREAM, &path, ours(0o600), 1),
             Err(SocketError::Taken(_))
         ));
+    }
+
+    #[test]
+    fn a_socket_to_which_nobody_may_connect_is_replaced_only_when_nobody_has_it() {
+        let nobody = 65534;
+        let directory = tempfile::tempdir().unwrap();
+        chown(directory.path(), Some(nobody), Some(nobody)).unwrap();
+        let path = directory.path().join("socket");
+        let live = UnixListener::bind(&path).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let file = std::fs::metadata(&path).unwrap().ino();
+        let error = unix(Type::STREAM, &path, ours(0o600), 1).unwrap_err();
+        assert!(matches!(error, SocketError::Taken(_)), "{error}");
+        assert_eq!(std::fs::metadata(&path).unwrap().ino(), file);
+        drop(live);
+        unix(Type::STREAM, &path, ours(0o600), 1).unwrap();
     }
 
     #[test]
