@@ -1,13 +1,17 @@
-//! Children that nobody waits for: the holder of sockets, and workers of the program whose
-//! place this one took.
+//! Children that nobody waits for: the holder of sockets, workers of the program whose place
+//! this one took, and, where this is the first process of a container, the wardens of workers
+//! that have ended: what loses its parent becomes that one's child (pid_namespaces(7)).
 
 use std::cell::RefCell;
+use std::fs;
 use std::io;
 use std::rc::Rc;
 
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::worker::warden;
 
 /// Those that have not ended yet.
 #[derive(Clone, Debug, Default)]
@@ -31,11 +35,35 @@ impl Orphans {
         let mut child_ended = signal(SignalKind::child())?;
         loop {
             self.0.borrow_mut().retain(|pid| lives(*pid));
+            for warden in wardens() {
+                lives(warden);
+            }
             child_ended.recv().await;
         }
     }
 }
 
+/// Those that are children of this process.
+fn wardens() -> impl Iterator<Item = i32> {
+    let is_first = Pid::this() == Pid::from_raw(1);
+    let threads = is_first
+        .then(|| fs::read_dir("/proc/self/task"))
+        .into_iter();
+    let threads = threads.flatten().flatten().flatten();
+    let children =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let pids = children.flat_map(|children| numbers(&children));
+    pids.filter(|pid| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.trim_end().as_bytes() == warden::NAME.to_bytes())
+    })
+}
+
+fn numbers(text: &str) -> Vec<i32> {
+    text.split_ascii_whitespace().flat_map(str::parse).collect()
+}
+
+/// Of one that does not, nothing is left after the question.
 fn lives(pid: i32) -> bool {
     matches!(
         waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)),

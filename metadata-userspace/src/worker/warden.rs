@@ -3,6 +3,7 @@
 //! it by no number that could not be another's by then, and may never come. So each worker
 //! has a process beside it that does nothing else.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -16,6 +17,9 @@ use nix::unistd::{ForkResult, dup2_stdout, fork};
 use crate::logging::{self, LogOptions};
 use crate::supervisor::succession::{Succession, take_over};
 use crate::supervisor::worker_process::ENDED_AFTER;
+
+/// Of its process.
+pub const NAME: &CStr = c"metadatad-ward";
 
 struct Warden {
     worker: OwnedFd,
@@ -58,7 +62,7 @@ pub fn post(control: &OwnedFd) -> io::Result<Succession> {
 
 impl Warden {
     fn watch(self) -> io::Result<()> {
-        prctl::set_name(c"metadatad-ward")?;
+        prctl::set_name(NAME)?;
         // As long as there is a supervisor, that sees to its end.
         let is_alone = self.unless_ended(self.control.as_fd(), PollFlags::empty())?;
         if is_alone.is_none() {

@@ -7,6 +7,7 @@ mod deaf;
 mod ended_start;
 #[path = "../nova_faults/fake.rs"]
 mod fake;
+mod first_process;
 mod found;
 mod holder;
 mod interrupted;
