@@ -16,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use nix::sys::resource::{Resource, getrlimit};
 
 use self::estate::Estate;
 pub(super) use self::figures::Scale;
@@ -46,6 +47,9 @@ const NOTES: &[&str] = &[
 
 /// More haproxies would take 3.5 MiB each.
 const MOST_HAPROXIES: usize = 100;
+/// Of any process of metadatad's.
+const FILES_OF_A_ROUTER: u64 = 2;
+const OTHER_FILES: u64 = 100;
 const COLD_START_LIMIT: Duration = Duration::from_secs(300);
 /// Each comes so often: what was one is forgotten meanwhile. Of fewer arrivals the p99 is
 /// the worst of all, which says more of the machine.
@@ -58,8 +62,10 @@ const SETTLE: Duration = Duration::from_secs(3);
 const PROXY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 169, 254), PROXY_PORT);
 
 /// # Errors
-/// When the namespaces or a proxy cannot be made, or a router gets no answer.
+/// When a process may not open enough files, the namespaces or a proxy cannot be made, or a
+/// router gets no answer.
 pub(super) fn run(binary: &Path, sizes: &[usize]) -> Result<Scale> {
+    ensure_files_suffice(sizes.iter().copied().max().unwrap_or_default())?;
     estate::alone(|| {
         let mut scale = Scale {
             notes: NOTES,
@@ -81,6 +87,17 @@ pub(super) fn run(binary: &Path, sizes: &[usize]) -> Result<Scale> {
         }
         Ok(scale)
     })
+}
+
+fn ensure_files_suffice(routers: usize) -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let routers_at_most = most.saturating_sub(OTHER_FILES) / FILES_OF_A_ROUTER;
+    ensure!(
+        u64::try_from(routers)? <= routers_at_most,
+        "a process may open {most} files here, which do for {routers_at_most} routers: give \
+         --sizes no more, or raise the limit (`ulimit -Hn`)"
+    );
+    Ok(())
 }
 
 fn metadatad(binary: &Path, estate: &mut Estate, routers: usize) -> Result<Figures> {
