@@ -76,13 +76,29 @@ fn unload_passes_over_names_without_a_namespace() -> Result<()> {
 #[test]
 fn unload_does_nothing_while_a_daemon_runs_that_does_not_answer() -> Result<()> {
     let site = Site::create(METADATAD)?;
+    unload_does_nothing(&site, "a daemon answers")
+}
+
+/// A worker to which the supervisor has not said anything yet has no last word to give.
+#[test]
+fn nor_while_one_runs_that_never_answered() -> Result<()> {
+    let site = Site::create(METADATAD)?;
+    send(site.daemon.worker_pid()?, Signal::SIGKILL)?;
+    assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
+    unload_does_nothing(&site, "a daemon runs; stop it first")
+}
+
+fn unload_does_nothing(site: &Site, because: &str) -> Result<()> {
     send(site.daemon.pid(), Signal::SIGSTOP)?;
     let refused = process::output(&mut site.daemon.command("unload"));
     send(site.daemon.pid(), Signal::SIGCONT)?;
     let refused = refused?;
     assert!(!refused.status.success());
     let why = String::from_utf8_lossy(&refused.stderr);
-    assert!(why.contains("stop it first"), "{why}");
+    assert!(
+        why.contains(because) && why.contains("stop it first"),
+        "{why}"
+    );
     assert_eq!(site.guest.get(DOCUMENT)?.status, 200);
     let steering = steering(&site.router, &site.guest.router_interface)?;
     assert!(steering.contains("metadata_steer"), "{steering}");

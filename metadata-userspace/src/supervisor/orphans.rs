@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::rc::Rc;
 
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -44,23 +45,26 @@ impl Orphans {
 }
 
 /// Those that are children of this process.
-fn wardens() -> impl Iterator<Item = i32> {
-    let is_first = Pid::this() == Pid::from_raw(1);
-    let threads = is_first
-        .then(|| fs::read_dir("/proc/self/task"))
-        .into_iter();
-    let threads = threads.flatten().flatten().flatten();
-    let children =
-        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let pids = children.flat_map(|children| numbers(&children));
-    pids.filter(|pid| {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-        name.is_ok_and(|name| name.trim_end().as_bytes() == warden::NAME.to_bytes())
-    })
+fn wardens() -> Vec<i32> {
+    if Pid::this() != Pid::from_raw(1) {
+        return Vec::new();
+    }
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
+    let children = threads
+        .flatten()
+        .flat_map(|thread| children(&thread.path()));
+    children.filter(|pid| is_warden(*pid)).collect()
 }
 
-fn numbers(text: &str) -> Vec<i32> {
-    text.split_ascii_whitespace().flat_map(str::parse).collect()
+fn children(thread: &Path) -> Vec<i32> {
+    let numbers = fs::read_to_string(thread.join("children")).unwrap_or_default();
+    let numbers = numbers.split_ascii_whitespace();
+    numbers.flat_map(str::parse).collect()
+}
+
+fn is_warden(pid: i32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| name.trim_end().as_bytes() == warden::NAME.to_bytes())
 }
 
 /// Of one that does not, nothing is left after the question.

@@ -1,6 +1,6 @@
 //! Guests that send long bodies slowly.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use crate::body::request::RequestFault;
 use crate::body::{self, BodyError};
 use crate::within::within;
 
-/// More than is held back; then nothing for ever.
+/// So much, then nothing for ever.
 struct Stalls(Option<Bytes>);
 
 impl hyper::body::Body for Stalls {
@@ -31,8 +31,13 @@ impl hyper::body::Body for Stalls {
     }
 }
 
+/// After more than is held back.
 fn stalls() -> Body {
-    Stalls(Some(Bytes::from(vec![b'y'; 100_000]))).boxed_unsync()
+    stalls_after(100_000)
+}
+
+fn stalls_after(bytes: usize) -> Body {
+    Stalls(Some(Bytes::from(vec![b'y'; bytes]))).boxed_unsync()
 }
 
 #[tokio::test]
@@ -72,11 +77,6 @@ async fn it_says_nothing_about_nova() {
     assert_eq!(client.is_up(), None);
 }
 
-/// More than a password has, less than is held back; then nothing for ever.
-fn stalls_early() -> Body {
-    Stalls(Some(Bytes::from(vec![b'y'; 10_000]))).boxed_unsync()
-}
-
 #[tokio::test]
 async fn of_all_guests_a_few_long_bodies_are_held_and_every_short_one() {
     let server = Scripted::constant("hello").await;
@@ -84,24 +84,19 @@ async fn of_all_guests_a_few_long_bodies_are_held_and_every_short_one() {
     config.deadline = Duration::from_secs(3);
     let client = Arc::new(Client::new(&config));
     let mut stalling = JoinSet::new();
+    let less_than_is_held_back = 10_000;
     for _ in 0..64 {
         let client = Arc::clone(&client);
-        stalling.spawn(async move { client.send(Method::POST, stalls_early()).await });
+        let body = stalls_after(less_than_is_held_back);
+        stalling.spawn(async move { client.send(Method::POST, body).await });
     }
-    let others = async {
-        sleep(Duration::from_millis(200)).await;
-        let [password, long] = [1020, 5000].map(|length| body::full(vec![b'y'; length]));
-        let password = client.send(Method::POST, password).await;
-        let long = within(
-            Duration::from_secs(1),
-            std::pin::pin!(client.send(Method::POST, long)),
-        )
-        .await;
-        (password, long.is_some())
-    };
-    let (password, was_long_taken) = others.await;
+    sleep(Duration::from_millis(200)).await;
+    let [password, long] = [1020, 5000].map(|length| body::full(vec![b'y'; length]));
+    let password = client.send(Method::POST, password).await;
+    let long = pin!(client.send(Method::POST, long));
+    let taken = within(Duration::from_secs(1), long).await;
     assert_eq!(text(password.unwrap()).await, "hello");
-    assert!(!was_long_taken);
+    assert!(taken.is_none());
     for answer in stalling.join_all().await {
         let slow = matches!(answer, Err(NovaError::RequestBody(RequestFault::Slow(_))));
         assert!(slow, "{answer:?}");
