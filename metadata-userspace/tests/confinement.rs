@@ -23,17 +23,6 @@ const PASSWORD: &str = "/openstack/2013-04-04/password";
 /// `Seccomp:` of a process whose system calls are filtered (proc_pid_status(5)).
 const FILTERED: &str = "2";
 
-/// A line of each thread's status.
-fn of_each_thread(pid: u32, field: &str) -> Result<Vec<String>> {
-    let mut values = Vec::new();
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let thread = task?.file_name();
-        let thread = thread.to_str().context("no number")?.parse()?;
-        values.push(proc::status(thread, field)?);
-    }
-    Ok(values)
-}
-
 fn with_metrics(port: u16) -> impl FnOnce(Setup) -> Setup {
     move |setup| setup.option("metrics_listen", &format!("127.0.0.1:{port}"))
 }
@@ -49,16 +38,16 @@ fn scrape(port: u16) -> Result<String> {
 fn every_thread_of_the_worker_is_confined() -> Result<()> {
     let site = Site::create(METADATAD)?;
     let worker = site.daemon.worker_pid()?;
-    let seccomp = of_each_thread(worker, "Seccomp")?;
+    let seccomp = proc::status_of_threads(worker, "Seccomp")?;
     assert!(seccomp.len() > 1, "{seccomp:?}");
     assert!(seccomp.iter().all(|mode| mode == FILTERED), "{seccomp:?}");
-    let privileges = of_each_thread(worker, "NoNewPrivs")?;
+    let privileges = proc::status_of_threads(worker, "NoNewPrivs")?;
     assert!(
         privileges.iter().all(|no_new| no_new == "1"),
         "{privileges:?}"
     );
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
-        let all = of_each_thread(worker, set)?;
+        let all = proc::status_of_threads(worker, set)?;
         assert!(
             all.iter().all(|set| set == "0000000000000000"),
             "{set}: {all:?}"

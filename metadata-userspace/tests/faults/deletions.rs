@@ -120,12 +120,8 @@ fn before_each_step(delete: fn(&str)) -> Result<()> {
 
 /// A namespace that has a name is shown by that.
 fn nameless_namespaces_of(pid: u32) -> Result<usize> {
-    let mut held = 0;
-    for file in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
-        let target = std::fs::read_link(file?.path())?;
-        held += usize::from(target.to_string_lossy().starts_with("net:"));
-    }
-    Ok(held)
+    let held = proc::descriptors(pid)?.into_iter();
+    Ok(held.filter(|held| held.starts_with("net:")).count())
 }
 
 #[test]

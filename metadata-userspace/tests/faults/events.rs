@@ -1,6 +1,5 @@
 //! More happens in namespaces than the kernel keeps messages of.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -10,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use xtask::lab::guest::Guest;
 use xtask::lab::namespace::Namespace;
 use xtask::lab::router::Subnet;
-use xtask::lab::wait;
+use xtask::lab::{proc, wait};
 
 use crate::{DOCUMENT, Estate, LIMIT, Stopped};
 
@@ -31,13 +30,7 @@ fn make_events(namespace: &Namespace) -> Result<()> {
 
 /// Messages to a process that were lost, as the namespace and its own say.
 fn lost_by(pid: u32, namespace: &Namespace) -> Result<u64> {
-    let mut sockets = BTreeSet::new();
-    for file in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        let target = fs::read_link(file?.path())?;
-        let target = target.to_string_lossy();
-        let inode = target.strip_prefix("socket:[");
-        sockets.extend(inode.map(|rest| rest.trim_end_matches(']').to_owned()));
-    }
+    let sockets = proc::sockets(pid)?;
     let inside = namespace.enter(|| fs::read_to_string("/proc/thread-self/net/netlink"))??;
     let outside = fs::read_to_string(format!("/proc/{pid}/net/netlink"))?;
     let lost = inside.lines().chain(outside.lines()).filter_map(|line| {

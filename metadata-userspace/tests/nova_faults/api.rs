@@ -1,7 +1,7 @@
 //! A real metadata API in a process of its own, which can be stopped and paused.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use xtask::lab::daemon::send;
-use xtask::lab::wait;
+use xtask::lab::{proc, wait};
 use xtask::process;
 
 use super::METADATAD;
@@ -61,18 +61,15 @@ impl Api {
 
     /// It takes connections, by its backlog, and says nothing more.
     pub(crate) fn pause(&mut self) -> Result<()> {
-        self.paused = children(self.child.id())?;
+        self.paused = proc::children(self.child.id())?;
         self.signal_paused(Signal::SIGSTOP)?;
         // On a busy machine a thread can answer once more before it stops.
         wait::until("the API stands still", LIMIT, || {
             let mut states = Vec::new();
             for pid in &self.paused {
-                for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-                    let status = fs::read_to_string(thread?.path().join("status"))?;
-                    states.push(status.contains("\nState:\tT"));
-                }
+                states.extend(proc::status_of_threads(*pid, "State")?);
             }
-            Ok(states.iter().all(|stopped| *stopped))
+            Ok(states.iter().all(|state| state.starts_with('T')))
         })
     }
 
@@ -100,11 +97,4 @@ impl Drop for Api {
             let _buried = self.child.wait();
         }
     }
-}
-
-fn children(pid: u32) -> Result<Vec<u32>> {
-    let path: PathBuf = format!("/proc/{pid}/task/{pid}/children").into();
-    let text = fs::read_to_string(&path)?;
-    let pids = text.split_whitespace().map(str::parse);
-    Ok(pids.collect::<Result<_, _>>()?)
 }

@@ -30,12 +30,30 @@ impl Container {
         first.context("there is no process in the container")
     }
 
-    fn children_in(&self, state: char) -> Result<Vec<u32>> {
-        let children = proc::children(self.first_process()?)?.into_iter();
-        let states = children.map(|child| Ok((child, proc::status(child, "State")?)));
-        let states = states.collect::<Result<Vec<_>>>()?.into_iter();
-        let wanted = states.filter(|(_, found)| found.starts_with(state));
-        Ok(wanted.map(|(child, _)| child).collect())
+    fn children(&self) -> Result<Vec<u32>> {
+        proc::children(self.first_process()?)
+    }
+
+    /// Its number outside. Nobody else has a child of its own.
+    fn worker(&self) -> Result<Option<u32>> {
+        let mut children = self.children()?.into_iter();
+        Ok(children.find(|child| proc::warden_of(*child).is_ok()))
+    }
+
+    /// Whether a child has ended that nobody waited for. One that is gone was waited for.
+    fn has_zombie(&self) -> Result<bool> {
+        let is_zombie =
+            |child| proc::status(child, "State").is_ok_and(|state| state.starts_with('Z'));
+        Ok(self.children()?.into_iter().any(is_zombie))
+    }
+
+    fn kill_worker(&self) -> Result<()> {
+        let mut worker = None;
+        wait::until("there is a worker, with a warden", LIMIT, || {
+            worker = self.worker()?;
+            Ok(worker.is_some())
+        })?;
+        send(worker.context("there is no worker")?, Signal::SIGKILL)
     }
 }
 
@@ -61,13 +79,9 @@ fn it_waits_for_the_wardens_of_workers_that_were_killed() -> Result<()> {
                 .get(DOCUMENT)
                 .is_ok_and(|answer| answer.status == 200))
         })?;
-        let worker = container
-            .children_in('S')?
-            .into_iter()
-            .find(|child| proc::warden_of(*child).is_ok());
-        send(worker.context("there is no worker")?, Signal::SIGKILL)?;
+        container.kill_worker()?;
     }
     wait::until("no child has ended that is not waited for", LIMIT, || {
-        Ok(container.children_in('Z')?.is_empty())
+        Ok(!container.has_zombie()?)
     })
 }

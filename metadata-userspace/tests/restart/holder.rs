@@ -1,9 +1,6 @@
 //! The process that holds guests' sockets between two daemons.
 
-use std::collections::BTreeSet;
-use std::fs;
-
-use anyhow::Result;
+use anyhow::{Context, Result};
 use xtask::lab::proc;
 
 /// Its process id.
@@ -18,14 +15,8 @@ impl Holder {
 
     /// How many sockets it holds.
     pub(crate) fn sockets(self) -> Result<usize> {
-        let mut all = BTreeSet::new();
-        for file in fs::read_dir(format!("/proc/{}/fd", self.0))? {
-            let target = fs::read_link(file?.path())?;
-            if target.to_string_lossy().starts_with("socket:") {
-                all.insert(target);
-            }
-        }
         // One is the connection to the daemon.
-        Ok(all.len() - 1)
+        let held = proc::sockets(self.0)?.len().checked_sub(1);
+        held.context("the holder has ended")
     }
 }

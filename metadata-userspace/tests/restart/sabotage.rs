@@ -30,8 +30,12 @@ pub(crate) fn listeners_of(pid: u32) -> Result<Vec<OwnedFd>> {
         let number: i32 = file?.file_name().to_string_lossy().parse()?;
         // SAFETY: without pointers.
         let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
+        let copy = match Errno::result(copy) {
+            Err(Errno::EBADF) => continue, // closed since it was listed
+            copy => copy?,
+        };
         // SAFETY: the kernel has just made it for us.
-        let copy = unsafe { OwnedFd::from_raw_fd(Errno::result(copy)?.try_into()?) };
+        let copy = unsafe { OwnedFd::from_raw_fd(copy.try_into()?) };
         let socket = SockRef::from(&copy);
         let is_tcp = socket.domain().is_ok_and(|domain| domain != Domain::UNIX);
         if is_tcp && socket.is_listener()? {

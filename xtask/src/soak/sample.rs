@@ -62,7 +62,8 @@ impl Sample {
         values.push((count("processes"), u64::try_from(processes.len())?));
         values.push((count("threads of all"), u64::try_from(threads)?));
         if let Some(holder) = plant.holder() {
-            values.push((count("sockets that the holder keeps"), sockets(holder)?));
+            let kept = u64::try_from(proc::sockets(holder)?.len())?;
+            values.push((count("sockets that the holder keeps"), kept));
         }
         let kept = plant.manager.kept().len();
         values.push((
@@ -142,18 +143,6 @@ impl Memory {
             pss: value("Pss:")?,
         })
     }
-}
-
-/// Distinct ones.
-fn sockets(pid: u32) -> Result<u64> {
-    let mut all = BTreeSet::new();
-    for file in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        let target = fs::read_link(file?.path())?;
-        if target.to_string_lossy().starts_with("socket:") {
-            all.insert(target);
-        }
-    }
-    Ok(u64::try_from(all.len())?)
 }
 
 fn pins(directory: &Path) -> Result<u64> {
