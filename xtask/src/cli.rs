@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::lab::bpffs;
 use crate::{bench, build, build_and_load, fuzz, kernels, lint, openstack, soak, test};
 
 #[derive(Parser)]
@@ -104,7 +105,7 @@ pub fn main() -> ExitCode {
         Some(Command::Openstack(arguments)) => openstack::run(&arguments),
         Some(Command::Lint) => lint::run(),
     };
-    match outcome {
+    match outcome.and(bpffs::unmount_if_unused()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -1,6 +1,6 @@
 //! The system's BPF file system.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,9 +8,13 @@ use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, umount2};
 
-use crate::process;
+use crate::{privilege, process};
 
 const SYSTEM: &str = "/sys/fs/bpf";
+/// In the place of a device, to know what is to be unmounted.
+const OURS: &str = "metadatad-lab";
+/// What the kernel itself puts into each one (kernel/bpf/inode.c, `populate_bpffs`).
+const OF_THE_KERNEL: [&str; 2] = ["maps.debug", "progs.debug"];
 
 /// Mounts it where systemd would, once: of two daemons that start at the same
 /// moment on a machine without it, each would mount one over the other's.
@@ -18,14 +22,41 @@ const SYSTEM: &str = "/sys/fs/bpf";
 /// # Errors
 /// When it cannot be mounted.
 pub fn ensure_mounted() -> Result<()> {
-    let path = Path::new("/run/metadatad-lab.lock");
-    let file = File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+    // As daemons do (metadata-userspace/src/datapath/pins.rs).
+    let file = File::open(SYSTEM).with_context(|| format!("cannot open {SYSTEM}"))?;
     let _lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
     if is_mounted(Path::new(SYSTEM))? {
         return Ok(());
     }
-    process::read(Command::new("mount").args(["-t", "bpf", "bpf", SYSTEM]))?;
+    process::read(Command::new("mount").args(["-t", "bpf", OURS, SYSTEM]))?;
     Ok(())
+}
+
+/// Unmounts what [`ensure_mounted`] mounted, in this process or another, unless something is
+/// pinned there.
+///
+/// # Errors
+/// When it cannot be unmounted.
+pub fn unmount_if_unused() -> Result<()> {
+    if !mounts()?.contains(&format!("{OURS} {SYSTEM} bpf ")) || is_used()? {
+        return Ok(());
+    }
+    process::read(privilege::as_root("umount")?.arg(SYSTEM))?;
+    Ok(())
+}
+
+fn is_used() -> Result<bool> {
+    for entry in fs::read_dir(SYSTEM)? {
+        let name = entry?.file_name();
+        if !OF_THE_KERNEL.iter().any(|own| name == *own) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn mounts() -> Result<String> {
+    fs::read_to_string("/proc/mounts").context("cannot read /proc/mounts")
 }
 
 /// Whether a BPF file system is mounted exactly there.
@@ -33,8 +64,7 @@ pub fn ensure_mounted() -> Result<()> {
 /// # Errors
 /// When the mounts cannot be read.
 pub fn is_mounted(path: &Path) -> Result<bool> {
-    let mounts = std::fs::read_to_string("/proc/mounts")?;
-    Ok(mounts.contains(&format!(" {} bpf ", path.display())))
+    Ok(mounts()?.contains(&format!(" {} bpf ", path.display())))
 }
 
 /// A place where the daemon is to mount a BPF file system and to unmount it
