@@ -7,44 +7,24 @@ use std::thread;
 
 use anyhow::{Result, anyhow};
 use xtask::lab::daemon::{Daemon, Setup};
-use xtask::lab::guest::Guest;
 use xtask::lab::http;
-use xtask::lab::inventory::{self, Instance};
-use xtask::lab::router::{Router, Subnet};
+use xtask::lab::inventory;
+use xtask::lab::tenant::Tenant;
 
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const ROUNDS: u16 = 50;
 
-struct Tenant {
-    guest: Guest,
-    instance: Instance,
-    router: Router,
-}
-
-impl Tenant {
-    fn create(name: &str) -> Result<Self> {
-        let router = Router::create()?;
-        let guest = Guest::behind(&router, Subnet::TUTORIAL)?;
-        let instance = Instance::of(&guest, &router, name)?;
-        Ok(Self {
-            guest,
-            instance,
-            router,
-        })
+/// Asks from source ports that the other tenant uses at the same time.
+fn gets_only_its_own(tenant: &Tenant) -> Result<()> {
+    for round in 0..ROUNDS {
+        let source = SocketAddrV4::new(tenant.guest.address, 40_000 + round);
+        let mut stream = tenant.guest.connect_from(source)?;
+        let response = http::get(&mut stream, "/openstack/latest/meta_data.json", "")?;
+        let document = response.json()?;
+        assert_eq!(document["uuid"], tenant.instance.uuid, "round {round}");
+        assert_eq!(document["name"], tenant.instance.name, "round {round}");
     }
-
-    /// Asks from source ports that the other tenant uses at the same time.
-    fn gets_only_its_own(&self) -> Result<()> {
-        for round in 0..ROUNDS {
-            let source = SocketAddrV4::new(self.guest.address, 40_000 + round);
-            let mut stream = self.guest.connect_from(source)?;
-            let response = http::get(&mut stream, "/openstack/latest/meta_data.json", "")?;
-            let document = response.json()?;
-            assert_eq!(document["uuid"], self.instance.uuid, "round {round}");
-            assert_eq!(document["name"], self.instance.name, "round {round}");
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 #[test]
@@ -59,7 +39,7 @@ fn guests_with_one_address_behind_two_routers_get_their_own() -> Result<()> {
     thread::scope(|scope| {
         let running = tenants
             .each_ref()
-            .map(|tenant| scope.spawn(|| tenant.gets_only_its_own()));
+            .map(|tenant| scope.spawn(|| gets_only_its_own(tenant)));
         for tenant in running {
             tenant
                 .join()

@@ -28,6 +28,7 @@ pub mod service_manager;
 pub mod shim;
 pub mod site;
 pub mod system_calls;
+pub mod tenant;
 pub mod threads;
 pub mod unique;
 pub mod unit_filters;

@@ -4,10 +4,9 @@ use std::io::Write;
 
 use anyhow::Result;
 use xtask::lab::daemon::{Daemon, Setup};
-use xtask::lab::guest::Guest;
 use xtask::lab::http::{self, Response};
 use xtask::lab::inventory::{self, Instance};
-use xtask::lab::router::{Router, Subnet};
+use xtask::lab::tenant::Tenant;
 use xtask::lab::unique;
 
 use super::{Api, BOOT, Cloud, METADATAD, assert_fresh, assert_stale};
@@ -53,29 +52,10 @@ fn a_document_is_given_again_and_a_password_never() -> Result<()> {
     Ok(())
 }
 
-struct Tenant {
-    guest: Guest,
-    instance: Instance,
-    router: Router,
-}
-
-impl Tenant {
-    fn create(name: &str) -> Result<Self> {
-        let router = Router::create()?;
-        let guest = Guest::behind(&router, Subnet::TUTORIAL)?;
-        let instance = Instance::of(&guest, &router, name)?;
-        Ok(Self {
-            guest,
-            instance,
-            router,
-        })
-    }
-
-    fn gets_its_own(&self) -> Result<Response> {
-        let response = self.guest.get(BOOT[1])?;
-        assert_eq!(response.json()?["uuid"], self.instance.uuid);
-        Ok(response)
-    }
+fn gets_its_own(tenant: &Tenant) -> Result<Response> {
+    let response = tenant.guest.get(BOOT[1])?;
+    assert_eq!(response.json()?["uuid"], tenant.instance.uuid);
+    Ok(response)
 }
 
 #[test]
@@ -93,7 +73,7 @@ fn nobody_gets_anothers_document_with_the_same_address_or_a_later_owner() -> Res
     let api = Api::start(&daemon.config_file())?;
     for _ in 0..2 {
         for tenant in &tenants {
-            tenant.gets_its_own()?;
+            gets_its_own(tenant)?;
         }
     }
     drop(api);
@@ -112,7 +92,7 @@ fn nobody_gets_anothers_document_with_the_same_address_or_a_later_owner() -> Res
             Ok(!old)
         },
     )?;
-    right.gets_its_own()?;
+    gets_its_own(right)?;
     let _api = Api::start(&daemon.config_file())?;
     assert_eq!(left.guest.get(BOOT[1])?.json()?["uuid"], heir.uuid);
     Ok(())
@@ -130,11 +110,11 @@ fn stale_documents_are_ones_own_as_well() -> Result<()> {
     let daemon = Daemon::serving(setup, &names)?;
     let api = Api::start(&daemon.config_file())?;
     for tenant in &tenants {
-        tenant.gets_its_own()?;
+        gets_its_own(tenant)?;
     }
     drop(api);
     for tenant in &tenants {
-        assert_stale(&tenant.gets_its_own()?)?;
+        assert_stale(&gets_its_own(tenant)?)?;
     }
     Ok(())
 }

@@ -162,6 +162,21 @@ fn read_pid(pidfile: &Path) -> Result<u32> {
 fn neutron_config(listener: &Listener<'_>, pidfile: &Path, agent_socket: &Path) -> String {
     let Listener { id, bind, headers } = listener;
     format!(
+        "{sections}listen listener
+    bind {bind}
+
+    server metadata {socket}
+
+    http-request {headers}
+",
+        sections = common_sections(id, pidfile),
+        socket = agent_socket.display(),
+    )
+}
+
+/// What all of Neutron's configurations begin with.
+pub(super) fn common_sections(id: &str, pidfile: &Path) -> String {
+    format!(
         "
 global
     log         /dev/log local0 info
@@ -170,7 +185,7 @@ global
     group       root
     maxconn     1024
     nbthread    2
-    pidfile     {pidfile}
+    pidfile     {}
     daemon
 
 defaults
@@ -187,14 +202,7 @@ defaults
     timeout server          32s
     timeout http-keep-alive 30s
 
-listen listener
-    bind {bind}
-
-    server metadata {socket}
-
-    http-request {headers}
 ",
-        pidfile = pidfile.display(),
-        socket = agent_socket.display(),
+        pidfile.display()
     )
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::daemon::{self, Daemon};
 use super::namespace::Namespace;
 use super::router::{PROXY_PORT, VIP};
-use super::{proc, unique, wait};
+use super::{haproxy, proc, unique, wait};
 use crate::process;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -98,32 +98,7 @@ impl Wanted {
         } = self;
         let (tables, rules) = &self.limits;
         format!(
-            "
-global
-    log         /dev/log local0 info
-    log-tag     haproxy-metadata-proxy-{id}
-    user        root
-    group       root
-    maxconn     1024
-    nbthread    2
-    pidfile     {}
-    daemon
-
-defaults
-    log global
-    mode http
-    option httplog
-    option dontlognull
-    option http-server-close
-    option forwardfor
-    retries                 3
-    timeout http-request    30s
-    timeout connect         30s
-    timeout client          32s
-    timeout server          32s
-    timeout http-keep-alive 30s
-
-{tables}
+            "{}{tables}
 listen listener
     bind {bind}
     \n{rules}
@@ -131,7 +106,7 @@ listen listener
 
     http-request {header}
 ",
-            pidfile.display(),
+            haproxy::common_sections(id, pidfile),
             socket.display(),
         )
     }
