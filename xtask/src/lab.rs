@@ -21,6 +21,7 @@ pub mod netns_directory;
 pub mod network;
 pub mod ovsdb;
 pub mod proc;
+pub mod programs;
 pub mod proxy_socket;
 pub mod rabbitmq;
 pub mod router;

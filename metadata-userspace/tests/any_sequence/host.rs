@@ -102,9 +102,7 @@ impl Host {
                 // As an init system does, wait for all of it.
                 let daemon = &mut self.daemon;
                 wait::until("the daemon has ended", LIMIT, || {
-                    let state = proc::status(worker, "State");
-                    let worker_ended = state.map_or(true, |state| state.starts_with('Z'));
-                    Ok(daemon.check_running().is_err() && worker_ended)
+                    Ok(daemon.check_running().is_err() && !proc::is_alive(worker))
                 })?;
                 daemon.start_again()?;
                 self.may_await = Some(Instant::now() + AWAITED);

@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use xtask::lab::clock::Clock;
+use xtask::lab::proc;
 
-use crate::{Estate, is_alive};
+use crate::Estate;
 
 const YEAR: i64 = 365 * 86_400;
 const HOUR: i64 = 3600;
@@ -48,7 +49,7 @@ fn a_leap_of_all_deadlines_replaces_no_worker() -> Result<()> {
     for hours in 1..=3 {
         clock.leap(hours * HOUR)?;
         estate.is_served()?;
-        assert!(is_alive(worker));
+        assert!(proc::is_alive(worker));
     }
     let newcomer = estate.newcomer()?;
     estate.wait_newcomer_served(&newcomer)?;

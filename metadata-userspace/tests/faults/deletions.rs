@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use xtask::lab::namespace::{self, Namespace};
 use xtask::lab::system_calls::SystemCalls;
 use xtask::lab::{proc, unique, wait};
 
-use crate::{Estate, LIMIT, is_alive};
+use crate::{Estate, LIMIT};
 
 /// All of the supervisor's that concern a namespace.
 const STEPS: [i64; 8] = [
@@ -61,8 +62,10 @@ fn publish<'a>(made: &File, name: &'a str) -> Result<Published<'a>> {
     let published = Published(name);
     let none = None::<&str>;
     let made = format!("/proc/self/fd/{}", made.as_raw_fd());
-    mount(Some(made.as_str()), &path, none, MsFlags::MS_BIND, none)
-        .with_context(|| format!("cannot mount {}", path.display()))?;
+    match mount(Some(made.as_str()), &path, none, MsFlags::MS_BIND, none) {
+        Err(Errno::ENOENT) => {} // deleted already
+        mounted => mounted.with_context(|| format!("cannot mount {}", path.display()))?,
+    }
     Ok(published)
 }
 
@@ -92,7 +95,7 @@ fn before_each_step(delete: fn(&str)) -> Result<()> {
         calls.clear();
         drop(published);
         assert!(
-            is_alive(supervisor) && is_alive(worker),
+            proc::is_alive(supervisor) && proc::is_alive(worker),
             "before step {step}"
         );
         wait::until("the namespace is forgotten", LIMIT, || {

@@ -14,7 +14,7 @@ use xtask::lab::system_calls::SystemCalls;
 use xtask::lab::{http, proc};
 use xtask::process;
 
-use crate::{DOCUMENT, Estate, guest_of, is_alive, is_served, service};
+use crate::{DOCUMENT, Estate, guest_of, is_served, service};
 
 /// No file more, until this is dropped.
 struct NoMore(u32);
@@ -66,7 +66,7 @@ fn a_supervisor_that_can_open_nothing_leaves_those_served_who_are() -> Result<()
     let name = served.name();
     daemon.wait_log(&["ERROR", name, "cannot be served", "Too many open files"])?;
     estate.is_served()?;
-    assert!(is_alive(worker), "the worker was replaced");
+    assert!(proc::is_alive(worker), "the worker was replaced");
     drop(no_more);
     estate.wait_newcomer_served(&newcomer)?;
     assert_eq!(estate.site.daemon.worker_pid()?, worker);
@@ -146,7 +146,7 @@ fn a_worker_that_lacks_more_than_fits_into_its_channel_is_not_taken_for_one_that
         .site
         .daemon
         .wait("all was tried again", was_told_twice)?;
-    assert!(is_alive(worker), "the worker was replaced");
+    assert!(proc::is_alive(worker), "the worker was replaced");
     drop(no_more);
     let name = estate.site.router.namespace().name().to_owned();
     estate.site.daemon.wait_serving(&name)?;

@@ -105,10 +105,6 @@ fn service(change: impl FnOnce(Setup) -> Setup) -> Result<(Site, Arc<ServiceMana
     Ok((site, manager))
 }
 
-fn is_alive(pid: u32) -> bool {
-    proc::status(pid, "State").is_ok_and(|state| !state.starts_with('Z'))
-}
-
 /// A process that does nothing until this is dropped.
 struct Stopped(u32);
 

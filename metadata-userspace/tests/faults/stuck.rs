@@ -5,7 +5,6 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use serde_json::Value;
 use xtask::lab::daemon;
 use xtask::lab::service_manager::ServiceManager;
 use xtask::lab::threads::Ran;
@@ -30,8 +29,9 @@ fn a_worker_that_hangs_is_replaced_and_who_waits_is_answered() -> Result<()> {
     let guest = guest_of(&estate.site);
     let waiting = std::thread::spawn(move || guest.get(DOCUMENT));
     let newcomer = estate.newcomer()?;
-    estate.site.daemon.wait("another worker serves", |daemon| {
-        Ok(daemon.worker_pid().is_ok_and(|pid| pid != worker))
+    wait::until("another worker serves", LIMIT, || {
+        let serving = estate.site.daemon.worker_pid();
+        Ok(serving.is_ok_and(|pid| pid != worker))
     })?;
     let answered = waiting.join().map_err(|_| anyhow!("the guest panicked"))?;
     assert_eq!(answered?.status, 200);
@@ -62,8 +62,10 @@ fn a_supervisor_that_hangs_leaves_guests_served_and_does_later_what_it_missed() 
     drop(stopped);
     missed.estate.wait_newcomer_served(&newcomer)?;
     let daemon = &missed.estate.site.daemon;
-    assert_eq!(daemon.status()?["supervisor_silent_for"], Value::Null);
-    assert!(daemon.metric::<f64>(HOST_STATE_AGE)? < 5.0);
+    wait::until("the supervisor is heard again", LIMIT, || {
+        let is_heard = daemon.status()?["supervisor_silent_for"].is_null();
+        Ok(is_heard && daemon.metric::<f64>(HOST_STATE_AGE)? < 5.0)
+    })?;
     missed.wait_said_that_it_lives()?;
     assert_eq!(missed.estate.site.daemon.worker_pid()?, worker);
     Ok(())

@@ -26,6 +26,7 @@ use xtask::lab::wait;
 
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const DOCUMENT: &str = "/openstack/latest/meta_data.json";
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// A router and its guest, and a daemon that watches no namespace: only shims make it
 /// serve one. Dropped in this order.
@@ -100,6 +101,15 @@ impl Scene {
         let connect = || self.guest.connect_within(METADATA.into(), limit);
         let turned_away = wait::until("nobody answers", limit, || Ok(connect().is_err()));
         assert!(turned_away.is_ok(), "somebody answers");
+    }
+
+    /// It is known, and what keeps it does not want it served.
+    fn wait_released(&mut self) -> Result<()> {
+        let name = self.namespace().name().to_owned();
+        self.daemon.wait("the namespace is released", |daemon| {
+            let state = daemon.namespace(&name)?;
+            Ok(state.is_some_and(|state| state["state"] == "released"))
+        })
     }
 
     fn wait_until_not_served(&mut self) -> Result<()> {

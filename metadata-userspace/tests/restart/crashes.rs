@@ -7,7 +7,7 @@ use xtask::lab::router::Router;
 use xtask::lab::wait;
 
 use crate::load::during;
-use crate::{LIMIT, Served, guest_of, wait_ended};
+use crate::{LIMIT, Served, guest_of, has_ended, wait_ended};
 
 /// More than the service manager keeps descriptors.
 const CRASHES: usize = 40;
@@ -37,8 +37,10 @@ fn no_request_fails_in_a_long_row_of_crashes() -> Result<()> {
     })?;
     tally.assert_served("crashes in a row");
     assert!(tally.answered > CRASHES, "{tally:?}");
-    // The oldest waits until the sockets are given up.
-    workers.into_iter().try_for_each(wait_ended)?;
+    // The oldest waits until the sockets are given up, after 10 s.
+    wait::until("the earlier workers end", 2 * LIMIT, || {
+        Ok(workers.iter().all(|worker| has_ended(*worker)))
+    })?;
     wait::until("the same is kept as at first", LIMIT, || {
         Ok(served.manager.kept() == kept)
     })?;
@@ -55,7 +57,8 @@ fn what_the_manager_had_no_room_for_is_left_later() -> Result<()> {
     let is_kept = || served.manager.kept().contains(&"succession".to_owned());
     wait::until("the worker before has left", LIMIT, || Ok(!is_kept()))?;
     served.manager.refuse(None);
-    wait::until("the will is kept", LIMIT, || Ok(is_kept()))?;
+    // It is offered again after 5, 10 and 20 s.
+    wait::until("the will is kept", 3 * LIMIT, || Ok(is_kept()))?;
     let worker = served.site.daemon.worker_pid()?;
     let guest = guest_of(&served.site);
     let tally = during(&guest, || {

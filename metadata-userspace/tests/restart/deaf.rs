@@ -48,7 +48,7 @@ fn after_a_reload_its_end_ends_what_it_did_to_sockets() -> Result<()> {
     let metrics = (Ipv4Addr::LOCALHOST, unique::loopback_port()?);
     let address = format!("{}:{}", metrics.0, metrics.1);
     let mut served = Served::with(|setup| setup.option("metrics_listen", &address))?;
-    let (kept, held) = (served.manager.kept(), served.holder.sockets()?);
+    let (kept, held) = (served.manager.kept(), served.wait_held()?);
     let listeners = listeners_of(served.site.daemon.worker_pid()?)?;
     let worker = stop_worker(&served.site)?;
     served.manager.clear_said();

@@ -78,6 +78,15 @@ impl Served {
         })
     }
 
+    /// Waits until the guests' sockets are held, of each family, and returns how many they are.
+    fn wait_held(&self) -> Result<usize> {
+        const FAMILIES: usize = 2;
+        wait::until("one is held for each family", LIMIT, || {
+            Ok(self.holder.sockets()? == FAMILIES)
+        })?;
+        Ok(FAMILIES)
+    }
+
     /// `systemctl restart`.
     fn restart(&mut self) -> Result<()> {
         self.site.daemon.stop()?;
@@ -98,7 +107,7 @@ fn guest_of(site: &Site) -> Guest {
 }
 
 fn has_ended(pid: u32) -> bool {
-    proc::status(pid, "State").is_err()
+    !proc::is_alive(pid)
 }
 
 fn wait_ended(pid: u32) -> Result<()> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use nix::sys::signal::Signal;
 use xtask::lab::proc;
+use xtask::lab::programs;
 use xtask::lab::site::Site;
 use xtask::lab::unique;
 use xtask::lab::wait;
@@ -39,8 +40,10 @@ fn no_request_fails_in_ten_reloads() -> Result<()> {
     let (guest, pid) = (guest_of(&site), site.daemon.pid());
     let tally = during(&guest, || {
         for _ in 0..RELOADS {
-            // Its process is reaped, too.
-            wait_ended(reload(&mut site)?)?;
+            let before = reload(&mut site)?;
+            wait::until("an earlier worker is reaped", LIMIT, || {
+                Ok(proc::status(before, "State").is_err())
+            })?;
         }
         Ok(())
     })?;
@@ -102,12 +105,12 @@ fn a_service_says_that_it_reloads() -> Result<()> {
 fn the_new_program_and_the_new_configuration_count() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let installed = directory.path().join("metadatad");
-    fs::copy(METADATAD, &installed)?;
+    programs::copy(METADATAD, &installed)?;
     let mut site = Site::create(&installed)?;
     let before = program_of(site.daemon.pid())?;
     // As a package manager does.
     let new = directory.path().join("new");
-    fs::copy(METADATAD, &new)?;
+    programs::copy(METADATAD, &new)?;
     fs::rename(&new, &installed)?;
     let address = format!("127.0.0.1:{}", unique::loopback_port()?);
     configure(&site, "metrics_listen", &address)?;
@@ -141,7 +144,7 @@ fn with_a_faulty_configuration_everything_goes_on() -> Result<()> {
 fn without_a_program_everything_goes_on() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let installed = directory.path().join("metadatad");
-    fs::copy(METADATAD, &installed)?;
+    programs::copy(METADATAD, &installed)?;
     let mut site = Site::create(&installed)?;
     let worker = site.daemon.worker_pid()?;
     let away = directory.path().join("away");

@@ -148,15 +148,14 @@ fn sockets_of_namespaces_that_are_not_wanted_are_closed() -> Result<()> {
     configure(&served.site, "namespaces", "qrouter-of-nobody")?;
     served.restart()?;
     let without = || Ok(served.holder.sockets()? == 0);
-    wait::until("the guests' sockets are closed", LIMIT, without)
+    // It waits 10 s for shims first.
+    wait::until("the guests' sockets are closed", 2 * LIMIT, without)
 }
 
 #[test]
 fn a_namespace_that_goes_is_not_kept_alive() -> Result<()> {
     let served = Served::create()?;
-    wait::until("one is held for each family", LIMIT, || {
-        Ok(served.holder.sockets()? == 2)
-    })?;
+    served.wait_held()?;
     xtask::lab::namespace::remove(served.site.router.namespace().name());
     let without = || Ok(served.holder.sockets()? == 0);
     wait::until("the guests' sockets are closed", LIMIT, without)

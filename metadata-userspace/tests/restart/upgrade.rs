@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use metadata_ebpf::ABI_VERSION;
 use tempfile::TempDir;
 use xtask::lab::daemon::Setup;
-use xtask::lab::wait;
+use xtask::lab::{programs, wait};
 use xtask::process;
 use xtask::releases::{Profile, Release, executable};
 
@@ -32,7 +32,7 @@ impl Installed {
     pub(crate) fn with(change: impl FnOnce(Setup) -> Setup) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let program = directory.path().join("metadatad");
-        fs::copy(METADATAD, &program)?;
+        programs::copy(METADATAD, &program)?;
         Ok(Self {
             served: Served::of(&program, change)?,
             program,
@@ -44,9 +44,9 @@ impl Installed {
     pub(crate) fn install(&self, release: Release) -> Result<()> {
         let new = self.program.with_extension("new");
         match release {
-            Release::This => fs::copy(METADATAD, &new)?,
-            other => fs::copy(executable(other, Profile::Debug)?, &new)?,
-        };
+            Release::This => programs::copy(METADATAD, &new)?,
+            other => programs::copy(executable(other, Profile::Debug)?, &new)?,
+        }
         Ok(fs::rename(new, &self.program)?)
     }
 

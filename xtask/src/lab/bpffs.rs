@@ -41,7 +41,8 @@ pub fn unmount_if_unused() -> Result<()> {
     if !mounts()?.contains(&format!("{OURS} {SYSTEM} bpf ")) || is_used()? {
         return Ok(());
     }
-    process::read(privilege::as_root("umount")?.arg(SYSTEM))?;
+    // Whoever still has a directory of it open does not hinder this.
+    process::read(privilege::as_root("umount")?.args(["--lazy", SYSTEM]))?;
     Ok(())
 }
 

@@ -24,8 +24,9 @@ pub use setup::{Setup, Surroundings};
 use super::{bpffs, wait};
 use crate::process;
 
-const READY_LIMIT: Duration = Duration::from_secs(20);
-const STOP_LIMIT: Duration = Duration::from_secs(15);
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// A worker has 12 s for what is under way.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running metadatad.
 #[derive(Debug)]

@@ -141,8 +141,7 @@ impl Drop for Haproxy {
         let pid = self.pid;
         let gone = daemon::send(pid, Signal::SIGTERM).and_then(|()| {
             wait::until("haproxy ends", Duration::from_secs(10), || {
-                // It is a child of init, and some inits take seconds to bury theirs.
-                Ok(proc::status(pid, "State").map_or(true, |state| state.starts_with('Z')))
+                Ok(!proc::is_alive(pid))
             })
         });
         if let Err(error) = gone {

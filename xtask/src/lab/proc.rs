@@ -39,6 +39,21 @@ pub fn sockets(pid: u32) -> Result<BTreeSet<String>> {
     Ok(descriptors(pid)?.into_iter().filter_map(inode).collect())
 }
 
+/// Whether there is such a process. One that has ended and that nobody has waited for yet does
+/// not count: some inits take seconds to bury what they adopted.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    status(pid, "State").is_ok_and(|state| !state.starts_with('Z'))
+}
+
+/// The signals that a process handles itself, one bit each, the first the lowest.
+///
+/// # Errors
+/// When there is no such process.
+pub fn caught_signals(pid: u32) -> Result<u64> {
+    Ok(u64::from_str_radix(&status(pid, "SigCgt")?, 16)?)
+}
+
 /// How many threads a process has.
 ///
 /// # Errors

@@ -262,8 +262,7 @@ impl Shim {
     /// Whether it has not ended.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        // It is a child of init, and some inits take seconds to bury theirs.
-        proc::status(self.pid, "State").is_ok_and(|state| !state.starts_with('Z'))
+        proc::is_alive(self.pid)
     }
 
     /// Sends a signal and waits until the process has ended.
@@ -284,6 +283,20 @@ impl Drop for Shim {
             eprintln!("warning: shim {}: {error:#}", self.pid);
         }
     }
+}
+
+/// More than the waiter needs, KiB, and less than the whole program.
+const MOST_OF_THE_WAITER: u64 = 150;
+
+/// Whether a shim has become the waiter, which catches what is to end it: the whole program
+/// does not. Just before that it has the waiter's memory already, and for a moment none.
+///
+/// # Errors
+/// When there is no such process.
+pub fn is_waiter(pid: u32) -> Result<bool> {
+    let terminates = 1 << (Signal::SIGTERM as u32 - 1);
+    let is_caught = proc::caught_signals(pid)? & terminates != 0;
+    Ok(is_caught && private_memory(pid).is_ok_and(|memory| memory < MOST_OF_THE_WAITER))
 }
 
 /// Memory that only this process uses, KiB.

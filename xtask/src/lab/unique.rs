@@ -1,7 +1,9 @@
 //! Names that no other test on this machine uses.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
@@ -23,8 +25,11 @@ pub fn tag() -> Result<String> {
     Ok(uuid()?.chars().take(8).collect())
 }
 
-/// A loopback TCP port that nobody listens on. It is below the range from which
-/// the kernel takes ports for outgoing connections, so it stays free.
+/// Those that may not be listened on yet.
+static GIVEN_PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A loopback TCP port that nobody listens on, another each time. It is below the range from
+/// which the kernel takes ports for outgoing connections, so it stays free.
 ///
 /// # Errors
 /// When no port of a hundred is free.
@@ -32,7 +37,8 @@ pub fn loopback_port() -> Result<u16> {
     for _ in 0..100 {
         let random = u16::from_str_radix(&uuid()?.chars().take(4).collect::<String>(), 16)?;
         let port = 20_000 + random % 12_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let mut given = GIVEN_PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() && given.insert(port) {
             return Ok(port);
         }
     }

@@ -27,11 +27,15 @@ pub fn until(
     mut condition: impl FnMut() -> Result<bool>,
 ) -> Result<()> {
     let (start, limit) = (Instant::now(), limit * PATIENCE.load(Ordering::Relaxed));
-    while !condition()? {
-        if start.elapsed() > limit {
+    loop {
+        // The last look begins when the time is up: the one before may have taken all of it.
+        let is_last = start.elapsed() > limit;
+        if condition()? {
+            return Ok(());
+        }
+        if is_last {
             bail!("waited {} s in vain: {what}", limit.as_secs());
         }
         sleep(INTERVAL);
     }
-    Ok(())
 }

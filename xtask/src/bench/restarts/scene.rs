@@ -17,7 +17,7 @@ use crate::lab::inventory::{self, Instance};
 use crate::lab::namespace::Namespace;
 use crate::lab::router::{Router, Subnet};
 use crate::lab::service_manager::ServiceManager;
-use crate::lab::wait;
+use crate::lab::{programs, wait};
 use crate::releases::{self, Profile, Release};
 
 const ROUTERS: u8 = 2;
@@ -56,7 +56,7 @@ impl Scene {
         }
         let directory = tempfile::tempdir()?;
         let installed = directory.path().join("metadatad");
-        fs::copy(binary, &installed)?;
+        programs::copy(binary, &installed)?;
         let upstream = Upstream::start()?;
         let manager = Arc::new(ServiceManager::start()?);
         let names: Vec<&str> = routers.iter().map(|one| one.namespace().name()).collect();
@@ -110,7 +110,7 @@ impl Scene {
         let before = self.program_ids()?;
         // As a package manager does.
         let new = self.installed.with_extension("new");
-        fs::copy(&program, &new)?;
+        programs::copy(&program, &new)?;
         fs::rename(&new, &self.installed)?;
         self.reload()?;
         ensure!(self.program_ids()? != before, "the programs are the same");

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::Daemon;
 use crate::lab::wait;
 
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(30);
 
 impl Daemon {
     /// What it logged so far.

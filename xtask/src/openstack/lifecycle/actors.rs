@@ -60,8 +60,7 @@ fn pid_file(place: &Place, id: &str) -> PathBuf {
 /// The process of a pid file, if it runs.
 pub(super) fn running(file: &PathBuf) -> Option<u32> {
     let pid = fs::read_to_string(file).ok()?.trim().parse().ok()?;
-    let state = proc::status(pid, "State").ok()?;
-    (!state.starts_with('Z')).then_some(pid)
+    proc::is_alive(pid).then_some(pid)
 }
 
 /// Waits until an agent's proxy runs; its process.
