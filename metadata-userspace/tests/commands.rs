@@ -15,6 +15,7 @@ use xtask::lab::guest::Guest;
 use xtask::lab::http::{self, Response};
 use xtask::lab::inventory::{self, Instance};
 use xtask::lab::router::{Router, Subnet};
+use xtask::lab::running::Running;
 use xtask::lab::site::Site;
 use xtask::lab::unique;
 use xtask::process;
@@ -194,17 +195,15 @@ fn the_api_alone_answers_another_daemons_agent() -> Result<()> {
         response.text()
     );
     assert!(response.header("retry-after").is_some());
-    let mut api = daemon.command("api").spawn()?;
-    let answered = xtask::lab::wait::until(
+    let mut api = Running::start(&mut daemon.command("api"))?;
+    xtask::lab::wait::until(
         "the API answers",
         std::time::Duration::from_secs(10),
         || Ok(guest.get(DOCUMENT)?.status == 200),
-    );
-    let uuid = guest.get(DOCUMENT).and_then(|response| response.json());
+    )?;
+    assert_eq!(guest.get(DOCUMENT)?.json()?["uuid"], instance.uuid);
     xtask::lab::daemon::send(api.id(), nix::sys::signal::Signal::SIGTERM)?;
     assert!(api.wait()?.success());
-    answered?;
-    assert_eq!(uuid?["uuid"], instance.uuid);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, setgroups};
 use tempfile::TempDir;
 use xtask::lab::daemon::{Setup, Surroundings, send};
+use xtask::lab::running::Running;
 use xtask::lab::site::Site;
 use xtask::lab::{proc, unique, wait};
 use xtask::process;
@@ -75,16 +76,6 @@ impl Api {
     }
 }
 
-/// Ended with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = send(self.0.id(), Signal::SIGTERM);
-        let _ = self.0.wait();
-    }
-}
-
 fn write(path: &Path, text: &str, owner: u32) -> Result<()> {
     fs::write(path, text)?;
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
@@ -102,11 +93,11 @@ fn without_the_unit_it_has_no_power_over_others_either() -> Result<()> {
     fs::set_permissions(api.path("theirs"), Permissions::from_mode(0o700))?;
     let mut command = api.command();
     process::in_background(&mut command);
-    let daemon = Running(command.spawn()?);
+    let daemon = Running::start(&mut command)?;
     wait::until("the API listens", LIMIT, || {
         Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, api.port)).is_ok())
     })?;
-    let pid = daemon.0.id();
+    let pid = daemon.id();
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         let capabilities = u64::from_str_radix(&proc::status(pid, set)?, 16)?;
         assert_eq!(capabilities & OVER_OTHERS, 0, "{set}: {capabilities:x}");

@@ -25,6 +25,7 @@ pub mod programs;
 pub mod proxy_socket;
 pub mod rabbitmq;
 pub mod router;
+pub mod running;
 pub mod service_manager;
 pub mod shim;
 pub mod site;

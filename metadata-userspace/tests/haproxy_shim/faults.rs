@@ -8,11 +8,12 @@ use anyhow::Result;
 use nix::sys::signal::Signal;
 use xtask::lab::daemon;
 use xtask::lab::haproxy::Haproxy;
+use xtask::lab::running::Running;
 use xtask::lab::shim::{Place, Shim, private_memory};
 use xtask::lab::wait;
 use xtask::process;
 
-use crate::{METADATAD, Scene};
+use crate::{LIMIT, METADATAD, Scene};
 
 const HAPROXY: &str = "/usr/sbin/haproxy";
 
@@ -201,25 +202,18 @@ fn where_the_kernel_runs_no_memory_files_the_shim_stays_whole() -> Result<()> {
         ],
     );
     process::in_background(&mut command);
-    let mut whole = command.spawn()?;
-    let served = wait::until("it is served", Duration::from_secs(20), || {
-        scene.is_served()
-    });
-    let first = served.and_then(|()| scene.assert_served());
+    let _whole = Running::start(&mut command)?;
+    wait::until("it is served", LIMIT, || scene.is_served())?;
+    scene.assert_served()?;
     scene.daemon.stop()?;
     scene.daemon.start_again()?;
-    let again = wait::until("it registers again", Duration::from_secs(20), || {
-        scene.is_served()
-    });
+    wait::until("it registers again", LIMIT, || scene.is_served())?;
     let shim = scene.state()?.unwrap_or_default()["shims"][0].as_u64();
     let pid = u32::try_from(shim.unwrap_or_default())?;
     let (program, memory) = (
         fs::read_link(format!("/proc/{pid}/exe"))?,
         private_memory(pid)?,
     );
-    whole.kill()?;
-    whole.wait()?;
-    first.and(again)?;
     println!("the whole program: {memory} KiB");
     assert_eq!(program, fs::canonicalize(METADATAD)?);
     Ok(())

@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use xtask::lab::daemon::send;
+use xtask::lab::running::Running;
 use xtask::lab::shim::{Place, Shim, is_waiter};
 use xtask::lab::{proc, wait};
 use xtask::process;
@@ -172,7 +173,7 @@ fn in_the_foreground_a_signal_ends_it_with_success() -> Result<()> {
         let mut command = place.haproxy(scene.namespace());
         command.arg(mode);
         process::in_background(&mut command);
-        let mut child = command.spawn()?;
+        let mut child = Running::start(&mut command)?;
         wait::until("it is served", LIMIT, || scene.is_served())?;
         assert_eq!(place.pid()?, child.id(), "the process itself");
         wait::until("it waits", LIMIT, || is_waiter(child.id()))?;
@@ -204,7 +205,7 @@ fn the_first_process_of_a_container_can_be_ended() -> Result<()> {
         ],
     );
     process::in_background(&mut command);
-    let mut container = command.spawn()?;
+    let mut container = Running::start(&mut command)?;
     wait::until("it is served", LIMIT, || scene.is_served())?;
     assert_eq!(place.pid()?, 1);
     let shim = scene.state()?.unwrap_or_default()["shims"][0].as_u64();
@@ -213,12 +214,5 @@ fn the_first_process_of_a_container_can_be_ended() -> Result<()> {
     wait::until("it waits", LIMIT, || is_waiter(pid))?;
     // There are no default actions for the first process of a pid namespace.
     send(pid, Signal::SIGTERM)?;
-    let mut ended = None;
-    let waited = wait::until("it ends", LIMIT, || {
-        ended = container.try_wait()?;
-        Ok(ended.is_some())
-    });
-    container.kill()?;
-    container.wait()?;
-    waited
+    wait::until("it ends", LIMIT, || Ok(container.try_wait()?.is_some()))
 }
