@@ -43,7 +43,9 @@ fn make(hidden: &str) -> Result<File> {
     ] {
         namespace.ip(&line)?;
     }
-    Ok(File::open(namespace.path())?)
+    // Not by its name: Linux 6.18 never lets go of what is mounted once more from a mount that
+    // has been taken away.
+    Ok(namespace.enter(|| File::open("/proc/thread-self/ns/net"))??)
 }
 
 /// A name that is taken away again, if it is still there.
