@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -165,7 +165,7 @@ pub(crate) async fn read_message<S: AsyncRead + Unpin>(stream: &mut S) -> Option
     let mut message = read_until(stream, b"\r\n\r\n").await?;
     let head = String::from_utf8_lossy(&message).to_ascii_lowercase();
     if head.contains("transfer-encoding: chunked") {
-        message.extend(read_until(stream, b"0\r\n\r\n").await?);
+        message.extend(read_chunks(stream).await?);
     } else if let Some((_, rest)) = head.split_once("content-length: ") {
         let length: usize = rest.lines().next()?.parse().ok()?;
         let mut body = vec![0; length];
@@ -173,6 +173,23 @@ pub(crate) async fn read_message<S: AsyncRead + Unpin>(stream: &mut S) -> Option
         message.extend(body);
     }
     Some(String::from_utf8_lossy(&message).into_owned())
+}
+
+/// To the last one, without a trailer.
+async fn read_chunks<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Vec<u8>> {
+    let mut chunks = Vec::new();
+    loop {
+        let line = read_until(stream, b"\r\n").await?;
+        let length = std::str::from_utf8(&line).ok()?.trim_end();
+        let length = usize::from_str_radix(length, 16).ok()?;
+        let mut data = vec![0; length + b"\r\n".len()];
+        stream.read_exact(&mut data).await.ok()?;
+        chunks.extend(line);
+        chunks.extend(data);
+        if length == 0 {
+            return Some(chunks);
+        }
+    }
 }
 
 async fn read_until<S: AsyncRead + Unpin>(stream: &mut S, end: &[u8]) -> Option<Vec<u8>> {
@@ -197,6 +214,40 @@ pub(crate) async fn raw(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String 
         panic!("not closed after: {}", String::from_utf8_lossy(&answer));
     }
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// With more letters than a name may have, so that no name server is asked.
+pub(crate) fn no_such_host() -> String {
+    format!("{}.invalid", "x".repeat(64))
+}
+
+/// What takes longer on a busy machine comes true within this.
+const LIMIT: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Whether this comes true, in its own time.
+pub(crate) async fn comes_true(condition: impl Fn() -> bool) -> bool {
+    let polls = async {
+        while !condition() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, polls).await.is_ok()
+}
+
+/// Whether this comes true soon after a descriptor was dropped: a child that another
+/// test has just forked has it open as well, until it runs its program.
+pub(crate) fn when_dropped(mut condition: impl FnMut() -> bool) -> bool {
+    let started = Instant::now();
+    loop {
+        if condition() {
+            return true;
+        }
+        if started.elapsed() > LIMIT {
+            return false;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// A listener whose backlog is full: the kernel drops every further SYN, as a host

@@ -19,12 +19,15 @@ mod guard;
 mod ipv6;
 #[path = "datapath_packets/kernel.rs"]
 mod kernel;
+#[path = "support/listening.rs"]
+mod listening;
 
 use std::net::{Ipv4Addr, TcpListener};
 
 use etherparse::PacketBuilder;
 use frame::{GUEST_PORT, METADATA, OTHER_PORT, Segment};
 use kernel::{DROPPED, Kernel, Outcome, PASSED};
+use listening::end_listening;
 
 const VLAN: u16 = 0x8100;
 const QINQ: u16 = 0x88a8;
@@ -124,13 +127,14 @@ fn a_listener_on_a_wildcard_is_somebody_elses() {
     let kernel = Kernel::load_without_proxy(|_| {});
     for address in ["0.0.0.0:9697", "[::]:9697"] {
         let listener = kernel.namespace().enter(|| TcpListener::bind(address));
-        let _listener = listener.unwrap().unwrap();
+        let listener = listener.unwrap().unwrap();
         let v4 = Segment::to_metadata(80).opening().frame();
         let v6 = frame_v6::Segment::to_metadata(80).opening().frame();
         for frame in [v4, v6] {
             let outcome = kernel.steer(&frame);
             assert_untouched(&outcome, &frame, "not_ours_passed", address);
         }
+        end_listening(&listener).unwrap();
     }
 }
 

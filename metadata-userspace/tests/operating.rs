@@ -15,7 +15,7 @@ use xtask::lab::wait;
 
 const METADATAD: &str = env!("CARGO_BIN_EXE_metadatad");
 const DOCUMENT: &str = "/openstack/latest/meta_data.json";
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_changed_inventory_counts_without_a_restart_and_a_faulty_one_does_not() -> Result<()> {

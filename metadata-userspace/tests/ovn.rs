@@ -36,11 +36,12 @@ fn the_answer_is_the_instance_that_has_the_port_now() -> Result<()> {
     // The address is given to another instance.
     cloud.southbound.delete("Port_Binding", &first)?;
     let second = cloud.port("10.0.0.5", &cloud.instances[1])?;
+    cloud.knowledge_grows_old();
     cloud.assert_is("10.0.0.5", &cloud.instances[1])?;
     // Shut off.
     let unbound = json!({"chassis": ["set", []], "up": false});
     cloud.southbound.update("Port_Binding", &second, &unbound)?;
-    wait::until("nobody has the address", Duration::from_secs(5), || {
+    wait::until("nobody has the address", Duration::from_secs(30), || {
         Ok(cloud.get("10.0.0.5")?.status == 404)
     })
 }
@@ -89,6 +90,7 @@ fn rows_that_were_left_behind_and_odd_ones_are_told_apart() -> Result<()> {
     // Port security off: LP 2150434.
     let unknown = json!({"mac": ["set", ["unknown", "fa:16:3e:00:00:05 10.0.0.7 fd00::7"]]});
     cloud.southbound.update("Port_Binding", &row, &unknown)?;
+    cloud.knowledge_grows_old();
     cloud.assert_is("10.0.0.7", &cloud.instances[0])?;
     cloud.assert_is("fd00::7", &cloud.instances[0])?;
     cloud.assert_is("fe80::f816:3eff:fe00:5", &cloud.instances[0])?;
@@ -99,6 +101,7 @@ fn rows_that_were_left_behind_and_odd_ones_are_told_apart() -> Result<()> {
         &json!({"mac": "fa:16:3e:00:00:05 10.0.0.5"}),
     )?;
     cloud.port("10.0.0.5", &cloud.instances[1])?;
+    cloud.knowledge_grows_old();
     assert_eq!(cloud.get("10.0.0.5")?.status, 404);
     Ok(())
 }

@@ -86,8 +86,12 @@ fn the_guest_that_asks_too_often_is_told_when_to_come_back_and_then_served() -> 
 
 #[test]
 fn both_families_count_together_when_both_are_listed() -> Result<()> {
-    let site =
-        limited("ip_versions = 4,6\nbase_query_rate_limit = 4\nburst_query_rate_limit = 4\n")?;
+    // No request is forgotten before the last.
+    let site = limited(
+        "ip_versions = 4,6\n\
+         base_window_duration = 60\nbase_query_rate_limit = 4\n\
+         burst_window_duration = 60\nburst_query_rate_limit = 4\n",
+    )?;
     let inside = site.guest.namespace();
     inside.ip("-6 address flush dev eth0")?;
     inside.ip("address add fe80::1234:5678:9abc:def0/64 dev eth0 nodad")?;

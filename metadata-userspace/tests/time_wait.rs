@@ -3,10 +3,14 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "support/lost_syns.rs"]
+mod lost_syns;
+
 use std::io::Read;
 use std::net::SocketAddrV4;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use lost_syns::no_syn_was_lost;
 use xtask::lab::guest::Guest;
 use xtask::lab::http;
 use xtask::lab::site::Site;
@@ -20,15 +24,6 @@ fn ask_and_be_closed(guest: &Guest, source: SocketAddrV4, uuid: &str) -> Result<
     let response = http::get(&mut stream, DOCUMENT, "Connection: close\r\n")?;
     assert_eq!(response.json()?["uuid"], uuid);
     assert_eq!(stream.read(&mut [0])?, 0, "the server closes first");
-    Ok(())
-}
-
-/// A SYN that was lost is sent again, after a second.
-fn no_syn_was_lost(guest: &Guest) -> Result<()> {
-    let counted = guest.namespace().sh("nstat -asz TcpExtTCPSynRetrans")?;
-    let mut words = counted.split_whitespace();
-    let again = words.find(|word| *word == "TcpExtTCPSynRetrans");
-    ensure!(again.is_some() && words.next() == Some("0"), "{counted}");
     Ok(())
 }
 

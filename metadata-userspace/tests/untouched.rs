@@ -76,13 +76,20 @@ fn the_routers_own_ports_80_and_9697_are_untouched() -> Result<()> {
 
 #[test]
 fn forwarded_traffic_is_untouched() -> Result<()> {
-    let site = Site::create(METADATAD)?;
+    let mut site = Site::create(METADATAD)?;
     let second = Subnet {
         guest: Ipv4Addr::new(18, 18, 18, 5),
         gateway: Ipv4Addr::new(18, 18, 18, 1),
         prefix: 24,
     };
     let server = Guest::behind(&site.router, second)?;
+    // A datagram that meets the making of a hook is lost, and is not sent again.
+    let name = site.router.namespace().name();
+    site.daemon.wait("the second interface is seen", |daemon| {
+        let interfaces = daemon.namespace(name)?.unwrap_or_default()["interfaces"].take();
+        Ok(interfaces.as_array().is_some_and(|seen| seen.len() == 2))
+    })?;
+    site.daemon.wait_serving(name)?;
     for port in [80, PROXY_PORT] {
         let to = SocketAddrV4::new(server.address, port);
         tcp_is_untouched(&site.guest, server.namespace(), to)?;

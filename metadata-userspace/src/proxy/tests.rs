@@ -42,6 +42,19 @@ fn config() -> ProxyConfig {
     }
 }
 
+/// Nothing runs out but what a test makes short.
+fn patient() -> ProxyConfig {
+    let mut config = config();
+    config.timeouts = ProxyTimeouts {
+        connect: 60 * SECOND,
+        client: 60 * SECOND,
+        server: 60 * SECOND,
+        http_request: 60 * SECOND,
+        http_keep_alive: 60 * SECOND,
+    };
+    config
+}
+
 /// A proxy on loopback; its connections end with it.
 struct Served {
     address: SocketAddr,

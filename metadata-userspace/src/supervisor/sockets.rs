@@ -269,6 +269,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
+    use crate::testing::when_dropped;
 
     fn ours(mode: u32) -> Access {
         Access {
@@ -276,6 +277,16 @@ mod tests {
             gid: Gid::effective(),
             mode,
         }
+    }
+
+    /// In the place of one that was dropped.
+    fn replacing(kind: Type, path: &Path) -> OwnedFd {
+        let mut made = None;
+        assert!(when_dropped(|| {
+            made = unix(kind, path, ours(0o600), 1).ok();
+            made.is_some()
+        }));
+        made.unwrap()
     }
 
     #[test]
@@ -291,7 +302,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         drop(unix(Type::STREAM, &path, ours(0o600), 1).unwrap());
-        let _live = unix(Type::STREAM, &path, ours(0o600), 1).unwrap();
+        let _live = replacing(Type::STREAM, &path);
         assert!(matches!(
             unix(Type::STREAM, &path, ours(0o600), 1),
             Err(SocketError::Taken(_))
@@ -317,7 +328,7 @@ mod tests {
             assert!(matches!(error, SocketError::Taken(_)), "{there:?}: {error}");
             assert_eq!(std::fs::metadata(&path).unwrap().ino(), file);
             drop(live);
-            unix(wanted, &path, ours(0o600), 1).unwrap();
+            replacing(wanted, &path);
         }
     }
 
@@ -359,7 +370,7 @@ mod tests {
         assert!(matches!(error, SocketError::Taken(_)), "{error}");
         assert_eq!(std::fs::metadata(&path).unwrap().ino(), file);
         drop(live);
-        unix(Type::STREAM, &path, ours(0o600), 1).unwrap();
+        replacing(Type::STREAM, &path);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! what guests notice meanwhile.
 
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -162,6 +162,8 @@ fn other_peoples_filters_stay() {
 
 #[test]
 fn no_connection_is_lost_while_programs_are_replaced() {
+    const AT_LEAST: Duration = Duration::from_secs(2);
+    const AT_MOST: Duration = Duration::from_secs(60);
     let place = Place::new();
     let router = Router::create().unwrap();
     let guest = Guest::behind(&router, Subnet::TUTORIAL).unwrap();
@@ -173,27 +175,30 @@ fn no_connection_is_lost_while_programs_are_replaced() {
     datapaths[0].attach(&socket, index).unwrap();
     assert!(is_answered(&guest));
 
-    let stop = AtomicBool::new(false);
-    let (answered, replaced) = thread::scope(|scope| {
+    let (stop, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let replaced = thread::scope(|scope| {
         let client = scope.spawn(|| {
-            let mut answered = 0;
             while !stop.load(Ordering::Relaxed) {
-                assert!(is_answered(&guest), "after {answered} connections");
-                answered += 1;
+                assert!(is_answered(&guest), "after {answered:?} connections");
+                answered.fetch_add(1, Ordering::Relaxed);
             }
-            answered
         });
         let mut replaced = 0;
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(2) && !client.is_finished() {
+        let is_enough = |replaced| {
+            start.elapsed() > AT_LEAST && answered.load(Ordering::Relaxed) > 100 && replaced > 100
+        };
+        while !is_enough(replaced) && start.elapsed() < AT_MOST && !client.is_finished() {
             datapaths[(replaced + 1) % 2]
                 .attach(&socket, index)
                 .unwrap();
             replaced += 1;
         }
         stop.store(true, Ordering::Relaxed);
-        (client.join().unwrap(), replaced)
+        client.join().unwrap();
+        replaced
     });
+    let answered = answered.into_inner();
     println!("{answered} connections during {replaced} replacements");
     assert!(answered > 100 && replaced > 100, "{answered} {replaced}");
     // A frame between two programs would have found nobody at port 80: the

@@ -8,7 +8,7 @@ use metadatad::datapath::ensure_route;
 use xtask::lab::guest::Guest;
 use xtask::lab::router::{Router, Subnet};
 
-use crate::{LIMIT, Place, VIP, echo, index_of, packets, socket_in};
+use crate::{PATIENCE, Place, VIP, echo, index_of, packets, socket_in};
 
 /// The driver may leave all but the Ethernet header in fragments, where the
 /// programs cannot read directly.
@@ -32,7 +32,7 @@ fn headers_outside_the_linear_part_are_read() {
         .unwrap();
     guest.namespace().enter(|| send_fragmented(8_000)).unwrap();
     let start = Instant::now();
-    while packets(&datapath, "steered") == 0 && start.elapsed() < LIMIT {
+    while packets(&datapath, "steered") == 0 && start.elapsed() < PATIENCE {
         thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(packets(&datapath, "steered"), 1);
@@ -103,7 +103,7 @@ fn datagrams_to_the_metadata_address_pass() {
         .enter(|| UdpSocket::bind(server))
         .unwrap()
         .unwrap();
-    listener.set_read_timeout(Some(LIMIT)).unwrap();
+    listener.set_read_timeout(Some(PATIENCE)).unwrap();
     let client = guest
         .namespace()
         .enter(|| UdpSocket::bind("0.0.0.0:0"))

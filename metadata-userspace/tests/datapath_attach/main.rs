@@ -11,6 +11,10 @@ mod beside;
 mod filters;
 mod foreign;
 mod frames;
+#[path = "../support/listening.rs"]
+mod listening;
+#[path = "../support/lost_syns.rs"]
+mod lost_syns;
 mod pins;
 mod route;
 mod tcx;
@@ -32,6 +36,9 @@ use xtask::lab::{proxy_socket, unique};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 const PROXY: SocketAddrV4 = SocketAddrV4::new(VIP, 9697);
+/// Where nothing tells whether it comes in time.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Where nothing is to come.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// What an interface of the socket's namespace, in which the caller is, carries.
@@ -120,10 +127,14 @@ fn echo(router: &Router) {
 
 /// One connection to the metadata address; false when it is refused or lost.
 fn is_answered(guest: &Guest) -> bool {
-    let Ok(mut connection) = guest.connect_within(METADATA.into(), LIMIT) else {
+    is_answered_within(PATIENCE, guest)
+}
+
+fn is_answered_within(limit: Duration, guest: &Guest) -> bool {
+    let Ok(mut connection) = guest.connect_within(METADATA.into(), limit) else {
         return false;
     };
-    connection.set_read_timeout(Some(LIMIT)).unwrap();
+    connection.set_read_timeout(Some(limit)).unwrap();
     let mut answer = [0; 5];
     connection.write_all(b"hello").is_ok()
         && connection.read_exact(&mut answer).is_ok()

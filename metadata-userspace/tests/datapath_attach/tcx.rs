@@ -9,7 +9,9 @@ use xtask::lab::guest::Guest;
 use xtask::lab::namespace::Namespace;
 use xtask::lab::router::{Router, Subnet};
 
-use crate::{Place, attached, echo, index_of, is_answered, packets, socket_in};
+use crate::{
+    LIMIT, Place, attached, echo, index_of, is_answered, is_answered_within, packets, socket_in,
+};
 
 /// A router with somebody else's `ingress` qdisc on its interface to a guest.
 struct Scene {
@@ -100,7 +102,7 @@ fn tcx_serves_where_a_foreign_ingress_qdisc_holds_the_hook() {
 
     second.detach(&scene.socket, scene.index).unwrap();
     assert_eq!(scene.attached(&second), Default::default());
-    assert!(!is_answered(&scene.guest));
+    assert!(!is_answered_within(LIMIT, &scene.guest));
     let left = scene.tc("qdisc show dev IF");
     assert!(left.contains("ingress"), "{left}");
 
@@ -145,7 +147,7 @@ fn filters_beside_links_are_taken_off() {
     assert!(scene.filters().contains("metadata_steer"));
     let state = scene.attached(&datapath);
     assert!(!state.is_empty() && !state.is_complete(), "{state:?}");
-    assert!(!is_answered(&scene.guest));
+    assert!(!is_answered_within(LIMIT, &scene.guest));
 
     scene.attach(&mut datapath);
     assert!(scene.attached(&datapath).is_complete());
@@ -192,7 +194,7 @@ fn the_next_interface_of_the_same_index_is_served() {
     far.ip("link set eth0 up").unwrap();
     far.ip(&format!("route add default via {gateway}")).unwrap();
     assert!(scene.attached(&datapath).is_empty());
-    assert!(!is_answered(&scene.guest));
+    assert!(!is_answered_within(LIMIT, &scene.guest));
 
     scene.tc("qdisc add dev IF ingress");
     scene.attach(&mut datapath);

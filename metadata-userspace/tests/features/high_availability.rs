@@ -1,12 +1,17 @@
 //! A highly available router: only the primary answers. keepalived gives it its
 //! addresses and takes them from the standby.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use xtask::lab::daemon::Daemon;
 use xtask::lab::guest::METADATA;
+use xtask::lab::wait;
 
 use crate::DOCUMENT;
 use crate::place::{Ground, Kind, assert_is_of, assert_served};
+
+const LIMIT: Duration = Duration::from_secs(30);
 
 #[test]
 fn l3() -> Result<()> {
@@ -14,6 +19,11 @@ fn l3() -> Result<()> {
     let (inside, interface) = (ground.home.namespace(), &ground.interface);
     inside.ip("link add ha-7d5e955b-99 type bridge")?;
     let gateway = format!("17.17.17.1/24 dev {interface}");
+    // Otherwise it might come once the replica is demoted, and make it the primary.
+    wait::until("the kernel's own address", LIMIT, || {
+        let address = format!("-6 address show dev {interface} scope link");
+        Ok(!inside.ip(&address)?.is_empty())
+    })?;
     demote(&ground)?;
     let mut daemon = Daemon::start(ground.setup()?)?;
     let name = ground.home.name();
@@ -37,7 +47,7 @@ fn l3() -> Result<()> {
         assert_is_of(&ground.guest.get_ipv6(DOCUMENT)?, &ground.instance)?;
         demote(&ground)?;
     }
-    let limit = std::time::Duration::from_secs(1);
+    let limit = Duration::from_secs(1);
     assert!(ground.guest.connect_within(METADATA.into(), limit).is_err());
     Ok(())
 }

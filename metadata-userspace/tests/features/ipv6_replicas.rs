@@ -117,10 +117,12 @@ fn neutrons_own_passes_its_detection(network: &Network) -> Result<()> {
     let other = AgentNamespace::named(&name, network, Ipv4Addr::new(17, 17, 17, 99))?;
     let interface = &other.interface;
     let inside = other.namespace();
+    // Whoever looks finds it still going on.
+    inside.sysctl(&format!("ipv6/conf/{interface}/dad_transmits"), "3")?;
     inside.ip(&format!("address add {VIP}/64 dev {interface}"))?;
     let flags = || inside.ip(&format!("-6 address show dev {interface} to {VIP}"));
     assert!(flags()?.contains("tentative"), "detection is on");
-    wait::until("detection is over", Duration::from_secs(5), || {
+    wait::until("detection is over", Duration::from_secs(30), || {
         let flags = flags()?;
         assert!(!flags.contains("dadfailed"), "{flags}");
         Ok(!flags.contains("tentative"))

@@ -30,5 +30,7 @@ fn ovn() -> Result<()> {
         inventory::file(std::slice::from_ref(&instance))?,
     )?;
     daemon.wait_log(&["inventory read", "instances=1"])?;
+    // It says so before it tells the worker, and answers after that what the worker asks.
+    daemon.status()?;
     assert_served(&guest, &instance)
 }

@@ -73,6 +73,7 @@ fn an_ailing_neutron() -> Result<()> {
         region.endures(1 + index, "neutron", part)?;
         assert_eq!(region.dependency("keystone")?["up"], true, "{mood:?}");
         region.cloud.neutron.set(Mood::Well);
+        region.corners[1 + index].comes_to_be_served()?;
         region.recovers(1 + index, "neutron")?;
     }
     Ok(())
@@ -108,6 +109,7 @@ fn an_ailing_keystone() -> Result<()> {
         region.cloud.keystone.set(mood);
         region.endures(1 + index, "keystone", part)?;
         region.cloud.keystone.set(Mood::Well);
+        region.corners[1 + index].comes_to_be_served()?;
         region.recovers(1 + index, "keystone")?;
     }
     Ok(())

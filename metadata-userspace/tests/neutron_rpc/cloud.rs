@@ -62,7 +62,7 @@ impl Cloud {
         let namespace = router.namespace().name().to_owned();
         let setup = Setup::new(METADATAD, &[&namespace], inventory::file(&instances)?)?
             .option("resolver", "neutron-rpc")
-            .option("identity_timeout", "2")
+            .option("identity_timeout", "5")
             .default_option("transport_url", &rabbit.url())
             .sections("[agent]\nreport_interval = 1.5\n");
         Ok(Self {

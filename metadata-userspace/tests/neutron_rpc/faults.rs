@@ -19,7 +19,7 @@ use crate::cloud::Cloud;
 use crate::server::Manner;
 
 /// Of `identity_timeout`.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long Neutron's answers are believed.
 const LIFETIME: Duration = Duration::from_secs(1);

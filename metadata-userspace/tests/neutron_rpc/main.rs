@@ -12,6 +12,7 @@ use std::thread;
 
 use anyhow::{Result, anyhow};
 use serde_json::json;
+use xtask::lab::daemon::Setup;
 use xtask::lab::rabbitmq::RabbitMq;
 
 use cloud::Cloud;
@@ -20,13 +21,19 @@ use cloud::Cloud;
 fn a_storm_of_guests_costs_neutron_a_handful_of_calls() -> Result<()> {
     const GUESTS: u8 = 100;
     const REQUESTS_EACH: usize = 10;
-    let cloud = Cloud::with_guests(GUESTS, usize::from(GUESTS), RabbitMq::start()?, |setup| {
+    // Nothing grows old meanwhile, however long the machine takes for so many.
+    let patient = |setup: Setup| {
         setup
-    })?;
+            .option("identity_timeout", "10")
+            .sections("[cache]\nenabled = true\nexpiration_time = 600\n")
+    };
+    let all = usize::from(GUESTS);
+    let mut cloud = Cloud::with_guests(GUESTS, all, RabbitMq::start()?, patient)?;
+    cloud.wait_dependency("rabbitmq", None)?;
     assert_eq!(cloud.neutron.calls(), 0);
     thread::scope(|scope| {
         let cloud = &cloud;
-        let guests: Vec<_> = (0..usize::from(GUESTS))
+        let guests: Vec<_> = (0..all)
             .map(|guest| {
                 scope.spawn(move || (0..REQUESTS_EACH).try_for_each(|_| cloud.serves(guest)))
             })

@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures_core::Stream as _;
@@ -34,7 +34,6 @@ pub(super) enum Manner {
 /// A `report_state` that arrived.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
-    pub(super) at: Instant,
     pub(super) arguments: Value,
     pub(super) wants_answer: bool,
 }
@@ -200,7 +199,6 @@ fn answer(state: &Mutex<State>, payload: &[u8]) -> Result<Option<(String, Vec<u8
         }
         "report_state" => {
             state.reports.push(Report {
-                at: Instant::now(),
                 arguments: arguments.clone(),
                 wants_answer: message.get("_msg_id").is_some(),
             });

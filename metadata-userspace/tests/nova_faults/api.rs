@@ -14,7 +14,7 @@ use xtask::process;
 
 use super::METADATAD;
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// A running `metadatad api`; ended on drop.
 pub(crate) struct Api {

@@ -1,5 +1,8 @@
 //! Something at Nova's address that behaves as a test says.
 
+#[path = "../support/listening.rs"]
+mod listening;
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,6 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Result;
+
+use listening::end_listening;
 
 /// Answers each request after `delay`; ended on drop.
 pub(crate) struct Fake {
@@ -65,6 +70,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
                 streams.push(kept);
             }
             scope.spawn(|| converse(stream, shared));
+        }
+        if let Err(error) = end_listening(listener) {
+            eprintln!("warning: a fake goes on listening: {error}");
         }
     });
 }

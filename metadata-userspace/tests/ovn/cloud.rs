@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -34,11 +35,14 @@ impl Cloud {
     pub(crate) fn start_with(adapt: impl FnOnce(Setup) -> Setup) -> Result<Self> {
         let southbound = OvsdbServer::start(Database::Southbound)?;
         let connection = southbound.inet();
-        Self::on(
-            southbound,
-            &format!("[ovn]\novn_sb_connection = {connection}\n"),
-            adapt,
-        )
+        let sections = format!("[ovn]\novn_sb_connection = {connection}\n");
+        Self::on(southbound, &sections, adapt)?.connected()
+    }
+
+    /// No guest waits until the daemon has read what a database is like.
+    pub(crate) fn connected(mut self) -> Result<Self> {
+        self.wait_dependency("ovsdb", true)?;
+        Ok(self)
     }
 
     /// With these sections in the configuration.
@@ -112,6 +116,13 @@ impl Cloud {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.json()?["uuid"], instance.uuid);
         Ok(())
+    }
+
+    /// Waits until what the daemon was told last is too old to answer by: it asks the server
+    /// again, which has heard by then of what was written to it.
+    pub(crate) fn knowledge_grows_old(&self) {
+        // The daemon's FRESH, and some more.
+        thread::sleep(Duration::from_millis(250));
     }
 
     /// What `status` says of a dependency.

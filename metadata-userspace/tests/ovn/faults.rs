@@ -60,7 +60,7 @@ fn a_server_that_is_paused() -> Result<()> {
     };
     let southbound = OvsdbServer::start(Database::Southbound)?;
     let sections = sections(&southbound.inet());
-    let mut cloud = Cloud::on(southbound, &sections, |setup| setup)?;
+    let mut cloud = Cloud::on(southbound, &sections, |setup| setup)?.connected()?;
     cloud.port("10.0.0.5", &cloud.instances[0])?;
     cloud.assert_is("10.0.0.5", &cloud.instances[0])?;
     thread::sleep(Duration::from_millis(1200));

@@ -10,7 +10,7 @@ use xtask::lab::wait;
 
 use crate::cloud::Cloud;
 
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// A host whose Open vSwitch knows this name.
 fn open_vswitch(name: &str) -> Result<OvsdbServer> {
@@ -76,16 +76,21 @@ fn the_agent_is_alive_as_long_as_it_repeats_the_number() -> Result<()> {
 fn the_rows_of_this_host_are_there_before_anyone_asks() -> Result<()> {
     let host = open_vswitch("here")?;
     let southbound = OvsdbServer::start(Database::Southbound)?;
+    southbound.set_nb_cfg(7)?;
     let sections = format!(
         "[ovn]\novn_sb_connection = {}\n[ovs]\novsdb_connection = {}\n",
         southbound.inet(),
         host.unix()
     );
-    let mut cloud = Cloud::on(southbound, &sections, |setup| setup)?;
+    let mut cloud = Cloud::on(southbound, &sections, |setup| {
+        setup.default_option("agent_down_time", "3")
+    })?;
     cloud.port("10.0.0.5", &cloud.instances[0])?;
     cloud.wait_dependency("ovsdb", true)?;
     cloud.wait_dependency("ovsdb-local", true)?;
-    std::thread::sleep(Duration::from_secs(1));
+    // It knows who it is, and so which rows to ask for; nothing tells that they have come.
+    wait_for(&cloud, "the agent is alive", SB_CFG, "7")?;
+    std::thread::sleep(Duration::from_secs(2));
     cloud.southbound.stop()?;
     cloud.wait_dependency("ovsdb", false)?;
     cloud.assert_is("10.0.0.5", &cloud.instances[0])

@@ -84,6 +84,14 @@ impl Ours {
         })
     }
 
+    /// Waits until guests behind so many interfaces of a namespace are served.
+    pub(super) fn wait_interfaces(&mut self, namespace: &str, count: usize) -> Result<()> {
+        self.wait("metadatad serves the interfaces", |ours| {
+            let status = ours.status()?;
+            Ok(daemon::serves(&status, namespace) && interfaces(&status, namespace) == count)
+        })
+    }
+
     /// Waits for anything that it should come to.
     pub(super) fn wait(
         &mut self,
@@ -137,6 +145,16 @@ impl Ours {
             Ok(self.child.try_wait()?.is_some())
         })
     }
+}
+
+/// How many interfaces of a namespace a status names.
+fn interfaces(status: &Value, namespace: &str) -> usize {
+    let named = |field: &Value| field.get("name").and_then(Value::as_str) == Some(namespace);
+    let namespaces = status.get("namespaces").and_then(Value::as_array);
+    namespaces
+        .and_then(|namespaces| namespaces.iter().find(|each| named(each)))
+        .and_then(|each| each.get("interfaces")?.as_array())
+        .map_or(0, Vec::len)
 }
 
 impl Drop for Ours {

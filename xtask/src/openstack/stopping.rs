@@ -16,7 +16,8 @@ use crate::lab::wait;
 
 /// Databases need a moment; Neutron's RPC server would wait for half a minute.
 const GRACE: Duration = Duration::from_secs(8);
-const KILLED: Duration = Duration::from_secs(5);
+/// What is killed ends when it next runs, and a processor may be long in coming.
+const KILLED: Duration = Duration::from_secs(30);
 
 /// Asks a service to end.
 pub(super) fn ask(record: &Record) -> Result<()> {
@@ -52,12 +53,12 @@ pub(super) fn end_marked(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Res
         pids.retain(|pid| is_wanted(&command_line(*pid)));
         pids
     };
-    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+    for (signal, limit) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, KILLED)] {
         for pid in wanted() {
             send(pid, signal)?;
         }
         let none = || Ok(wanted().is_empty());
-        if wait::until("the cloud's processes end", KILLED, none).is_ok() {
+        if wait::until("the cloud's processes end", limit, none).is_ok() {
             return Ok(());
         }
     }

@@ -80,7 +80,7 @@ impl Gated {
     }
 
     pub(super) async fn wait_for_requests(&self, count: usize) {
-        for _ in 0..2000 {
+        for _ in 0..10_000 {
             if self.requests() >= count {
                 return;
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::nova::tests::gated::Gated;
@@ -125,6 +126,7 @@ async fn a_guests_requests_share_a_fetch_however_few_turns_it_has() {
     let first: Vec<_> = (0..64).map(|_| ask("/openstack")).collect();
     settle().await;
     let others = ["/1", "/2"].map(ask);
+    server.wait_for_requests(2).await;
     settle().await;
     assert_eq!(server.requests(), 2, "a fetch each for two turns");
     server.permit(1);
@@ -243,7 +245,8 @@ async fn a_hanging_nova_keeps_nobody_longer_than_the_deadline() {
     for guest in guests {
         assert_eq!(heard(guest).await, Err("no answer within 300ms".to_owned()));
     }
-    assert!(started.elapsed() < Duration::from_millis(600));
+    // One deadline after another would be 2.4 s.
+    assert!(started.elapsed() < Duration::from_secs(2));
     assert_eq!(server.requests(), 1);
 }
 
@@ -275,28 +278,31 @@ fn guests_on_different_threads_share() {
     let server = here.block_on(Gated::start("hello"));
     let client = Client::of(server.address);
     let threads = [&there, &elsewhere].map(|runtime| runtime.handle().clone());
-    let barrier = Arc::new(std::sync::Barrier::new(3));
     std::thread::scope(|scope| {
+        let over = CancellationToken::new();
         for runtime in [there, elsewhere] {
-            let barrier = Arc::clone(&barrier);
-            scope.spawn(move || {
-                runtime.block_on(async { tokio::time::sleep(Duration::from_millis(400)).await });
-                barrier.wait();
-            });
+            let over = over.clone();
+            scope.spawn(move || runtime.block_on(over.cancelled_owned()));
         }
+        let _end_them = over.drop_guard();
         let asking = |thread: &tokio::runtime::Handle| {
             let _inside = thread.enter();
-            ask(&client, instance(), "/openstack")
+            let guest = ask(&client, instance(), "/openstack");
+            // Begins when the guest has.
+            (guest, tokio::spawn(async {}))
         };
-        let guests: Vec<_> = threads.iter().map(asking).collect();
+        let (guests, begun): (Vec<_>, Vec<_>) = threads.iter().map(asking).unzip();
         here.block_on(async {
+            for begun in begun {
+                begun.await.unwrap();
+            }
+            server.wait_for_requests(1).await;
             settle().await;
             server.open();
             for guest in guests {
                 assert_eq!(heard(guest).await.unwrap(), "hello");
             }
         });
-        barrier.wait();
     });
     assert_eq!(server.requests(), 1);
 }

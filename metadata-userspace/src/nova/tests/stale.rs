@@ -128,7 +128,8 @@ async fn a_hanging_nova_costs_the_deadline_once() {
     for _ in 0..100 {
         assert_stale(&client).await;
     }
-    assert!(started.elapsed() < Duration::from_millis(300));
+    // A deadline each would be 30 s.
+    assert!(started.elapsed() < Duration::from_secs(3));
     assert_eq!(server.requests(), before, "one probe at a time");
     drop(probed.take());
     server.open();
@@ -140,16 +141,18 @@ async fn a_hanging_nova_costs_the_deadline_once() {
 #[tokio::test]
 async fn a_hang_is_noticed_before_the_deadline() {
     let server = open_server().await;
-    let client = Client::new(&config(server.address));
+    let mut config = config(server.address);
+    config.deadline = Duration::from_secs(3);
+    let client = Client::new(&config);
     assert_fresh(&client).await;
     server.hang();
     let first = answer(&client);
     let second = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let _probe = client.nova.exchange.hang.probe();
         let started = Instant::now();
         assert_stale(&client).await;
-        assert!(started.elapsed() < Duration::from_millis(90));
+        assert!(started.elapsed() < Duration::from_millis(900));
         assert_eq!(client.is_up(), Some(false));
     };
     let (first, ()) = tokio::join!(first, second);
@@ -222,7 +225,7 @@ async fn without_a_good_answer_the_failure_shows() {
 async fn an_answer_is_given_again_for_its_time_and_says_so() {
     let server = open_server().await;
     let mut config = config(server.address);
-    config.response_ttl = Duration::from_millis(200);
+    config.response_ttl = Duration::from_millis(900);
     let client = Client::new(&config);
     assert_fresh(&client).await;
     let again = answer(&client).await.unwrap();

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::{SECOND, agent, before, config, serve};
+use super::{SECOND, agent, before, config, patient, serve};
 use crate::testing::{Fixed, Scripted, ok, raw, read_message};
 
 const HEAD: &str = "POST /openstack/2013-04-04/password HTTP/1.1\r\nConnection: close\r\n";
@@ -12,7 +12,7 @@ const HEAD: &str = "POST /openstack/2013-04-04/password HTTP/1.1\r\nConnection: 
 #[tokio::test]
 async fn a_password_reaches_nova_whole() {
     let nova = Scripted::constant("").await;
-    let proxy = before(&nova, &config()).await;
+    let proxy = before(&nova, &patient()).await;
     let mut stream = TcpStream::connect(proxy.address).await.unwrap();
     let head = format!("{HEAD}Content-Length: 6\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -35,12 +35,15 @@ const A_WHILE: Duration = Duration::from_millis(100);
 #[tokio::test]
 async fn nova_is_not_kept_waiting_for_a_guest() {
     let nova = Scripted::constant("stored").await;
-    let proxy = before(&nova, &config()).await;
+    let mut config = patient();
+    // Silence of less than this, again and again.
+    config.timeouts.client = 10 * A_WHILE;
+    let proxy = before(&nova, &config).await;
     let mut guest = TcpStream::connect(proxy.address).await.unwrap();
     let head = format!("{HEAD}Content-Length: 6\r\n\r\n");
     for part in [head.as_bytes(), b"s", b"ecre"] {
         guest.write_all(part).await.unwrap();
-        sleep(A_WHILE).await;
+        sleep(4 * A_WHILE).await;
         assert_eq!(nova.connections(), 0);
     }
     guest.write_all(b"t").await.unwrap();
@@ -51,7 +54,7 @@ async fn nova_is_not_kept_waiting_for_a_guest() {
 #[tokio::test]
 async fn of_a_long_body_much_is_here_before_nova_is_asked() {
     let nova = Scripted::start(|request| ok(&request.matches('y').count().to_string())).await;
-    let mut config = config();
+    let mut config = patient();
     config.max_body_size = 1 << 20;
     let proxy = before(&nova, &config).await;
     let mut guest = TcpStream::connect(proxy.address).await.unwrap();

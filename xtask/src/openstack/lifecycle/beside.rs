@@ -58,6 +58,7 @@ pub(super) fn router(lab: &Lab<'_>, ledger: &mut Ledger) -> Result<()> {
 
     router.connect(lab, &second_subnet)?;
     neighbour.wait_answer()?;
+    ours.wait_interfaces(&router.namespace(), 2)?;
     by_us(&ours, &neighbour)?;
     ledger.show("netns", L3, "a second interface comes and is served");
 
@@ -177,6 +178,8 @@ pub(super) fn isolated(lab: &Lab<'_>, ledger: &mut Ledger) -> Result<()> {
         Ok(visitor.lease(lab)? == "10.52.0.1")
     })?;
     visitor.wait_answer()?;
+    // Until then haproxy answers, which need not wait for an interface's programs.
+    ours.wait_serving(&[router.namespace()])?;
     by_us(&ours, &visitor)?;
     ledger.show(
         "guest route",
@@ -189,6 +192,7 @@ pub(super) fn isolated(lab: &Lab<'_>, ledger: &mut Ledger) -> Result<()> {
     wait::until("DHCP leads to its own port", super::LIMIT, || {
         Ok(visitor.lease(lab)? == by_dhcp)
     })?;
+    ours.wait_serving(&served)?;
     by_us(&ours, &visitor)?;
     ledger.show(
         "guest route",

@@ -299,7 +299,7 @@ async fn an_update_that_makes_no_sense_leads_to_a_new_dump() {
 
 #[tokio::test]
 async fn a_silent_server_is_probed_and_left() {
-    let mut bench = Bench::new(Some(Duration::from_millis(50)));
+    let mut bench = Bench::new(Some(Duration::from_millis(500)));
     let mut server = bench.accept().await;
     server.schema().await;
     server
@@ -307,7 +307,7 @@ async fn a_silent_server_is_probed_and_left() {
         .await;
     server.answer("echo", json!([])).await;
     server.expect("echo").await;
-    bench.seen.wait("the server was silent for 100ms").await;
+    bench.seen.wait("the server was silent for 1s").await;
     bench.accept().await;
 }
 
