@@ -146,6 +146,12 @@ impl ServiceManager {
             .map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) })
             .collect();
         let pass_on = move || {
+            // What whoever started us left open is not the service's, and in the way of some.
+            let own = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
+            // SAFETY: without pointers; async-signal-safe.
+            if unsafe { libc::close_range(FIRST.cast_unsigned(), u32::MAX, own) } < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
             for (number, fd) in (FIRST..).zip(&guards) {
                 // SAFETY: dup2 is async-signal-safe; what has the number in the child is
                 // of no use to it.
@@ -155,7 +161,7 @@ impl ServiceManager {
             }
             Ok(())
         };
-        // SAFETY: nothing but dup2 happens between fork and exec.
+        // SAFETY: nothing but close_range and dup2 happens between fork and exec.
         unsafe { command.pre_exec(pass_on) };
         Ok(command)
     }
