@@ -94,15 +94,16 @@ impl Netns {
             source,
         };
         let is_there = || statfs(path).is_ok_and(|there| there.filesystem_type() == NSFS_MAGIC);
-        let file = match File::open(path) {
+        let opened = match File::open(path) {
             // `ip netns add` makes a file that nobody may open, and mounts the namespace on it
-            // then.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_there() => {
-                return Err(NetnsError::NotMounted(path.to_owned()));
-            }
-            opened => opened.map_err(failed)?,
+            // then: maybe just now.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => match is_there() {
+                true => File::open(path),
+                false => return Err(NetnsError::NotMounted(path.to_owned())),
+            },
+            opened => opened,
         };
-        match Self::of_file(file).map_err(failed)? {
+        match opened.and_then(Self::of_file).map_err(failed)? {
             Some(netns) => Ok(netns),
             None => Err(NetnsError::NotMounted(path.to_owned())),
         }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod arrivals;
 mod bpf;
 mod clock;
 mod deletions;
