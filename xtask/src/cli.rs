@@ -105,7 +105,8 @@ pub fn main() -> ExitCode {
         Some(Command::Openstack(arguments)) => openstack::run(&arguments),
         Some(Command::Lint) => lint::run(),
     };
-    match outcome.and(bpffs::unmount_if_unused()) {
+    let tidied = bpffs::unmount_if_unused();
+    match outcome.and(tidied) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -333,7 +333,9 @@ pub fn serves(status: &Value, name: &str) -> bool {
     namespace(status, name).is_some_and(is_serving)
 }
 
-fn namespace<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
+/// What a status says of a namespace.
+#[must_use]
+pub fn namespace<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
     let namespaces = status.get("namespaces")?.as_array()?;
     namespaces
         .iter()

@@ -149,11 +149,8 @@ impl Ours {
 
 /// How many interfaces of a namespace a status names.
 fn interfaces(status: &Value, namespace: &str) -> usize {
-    let named = |field: &Value| field.get("name").and_then(Value::as_str) == Some(namespace);
-    let namespaces = status.get("namespaces").and_then(Value::as_array);
-    namespaces
-        .and_then(|namespaces| namespaces.iter().find(|each| named(each)))
-        .and_then(|each| each.get("interfaces")?.as_array())
+    daemon::namespace(status, namespace)
+        .and_then(|namespace| namespace.get("interfaces")?.as_array())
         .map_or(0, Vec::len)
 }
 

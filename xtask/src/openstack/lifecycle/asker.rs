@@ -11,8 +11,8 @@ use anyhow::{Result, anyhow, ensure};
 use super::visitor::Visitor;
 
 const INTERVAL: Duration = Duration::from_millis(5);
-/// More than cloud-init's: agents that start need the same processors.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// As patient as cloud-init.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What it saw; no request failed.
 #[derive(Debug)]
